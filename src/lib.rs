@@ -1,1 +1,28 @@
-//! x
+//! THE MAP of the bootstrap agent. One idea: a playbook is a list of steps, a step is a wish about the machine; the engine asks
+//! each step for the difference between wish and machine (check), shows it (dry-run) or carries it out (apply), then checks again.
+//!
+//! The folders, in layer order: a file uses only what stands below it, and files in `steps/` never use each other. A test
+//! (`tests/architecture.rs`) keeps it so.
+
+/// One file per command; `terminal` is the only file that prints.
+pub mod cli;
+/// Graph and scheduler, events as values, deadline, run record, lock.
+pub mod engine;
+/// One error for the whole agent.
+pub mod error;
+/// Every touch of the outside world, in our words.
+pub mod host;
+/// The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
+pub mod lifecycle;
+/// The shipper: tail, journal, batch, send.
+pub mod logs;
+/// Text to `Playbook`: all problems at once, each with file:line:column; variables, expressions, secrets block.
+pub mod playbook;
+/// Secrets as a type, and the redactor.
+pub mod secret;
+/// THE CONTRACT of a step.
+pub mod step;
+/// One file per step type; `mod.rs` holds the table of types.
+pub mod steps;
+
+// Deliberately absent: plugins, global state, `utils`, undo of steps, an orchestrator for many machines.

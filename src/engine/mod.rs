@@ -1,0 +1,3 @@
+//! Carries out a playbook: order, check, apply, check again; what happens is told as [`event::Event`]s.
+
+pub mod event;

@@ -1,0 +1,1 @@
+//! Which instance this is, from the metadata service (IMDSv2 only).

@@ -1,0 +1,122 @@
+//! Every touch of the outside world, in our words: one file per subject, each giving [`Facts`] questions and [`Host`] acts.
+//!
+//! [`Facts`] can look and cannot write; [`Host`] can do both. Neither offers a raw "run this program" to a step: each question
+//! is a named one, reviewed once, here. Both are cheap to clone and belong to one step of one run.
+
+pub mod aws;
+pub mod files;
+pub mod git;
+pub mod instance;
+pub mod network;
+pub mod packages;
+pub mod programs;
+pub mod python;
+pub mod retry;
+pub mod starts;
+pub mod systemd;
+pub mod users;
+pub mod write;
+
+#[cfg(test)]
+pub mod fakes;
+
+mod as_user;
+mod cache;
+mod world;
+
+pub use as_user::answer_errand;
+pub use world::{Answer, World, WorldOptions};
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::step::Fingerprint;
+
+/// Takes the lines that a child prints while it runs, already redacted.
+pub type LineSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What belongs to the one step that is asking.
+#[derive(Clone)]
+pub struct StepScope {
+    /// When the step must be over. Programs are stopped then.
+    pub deadline: Instant,
+    /// Fingerprints of the steps before it, by id; `None` for those that are not known yet (a dry-run's pending steps).
+    pub fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
+    /// Where the output of its programs goes.
+    pub lines: LineSink,
+    /// Files that belong to the playbook (`source:`, `template:`) are found below this folder.
+    pub playbook_folder: Arc<std::path::PathBuf>,
+}
+
+/// Questions about the machine. Cannot write.
+#[derive(Clone)]
+pub struct Facts {
+    world: Arc<World>,
+    scope: StepScope,
+}
+
+impl Facts {
+    /// The view of one step.
+    #[must_use]
+    pub fn new(world: Arc<World>, scope: StepScope) -> Self {
+        Self { world, scope }
+    }
+
+    /// When the step must be over.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.scope.deadline
+    }
+
+    /// The fingerprint of an earlier step, for `restart_on` and `on_change`: unknown while that step is pending in a dry-run.
+    #[must_use]
+    pub fn fingerprint(&self, step: &str) -> Answer<Fingerprint> {
+        match self.scope.fingerprints.get(step) {
+            Some(Some(known)) => Answer::Known(known.clone()),
+            _ => Answer::Unknown(format!("cannot tell before step `{step}` has run")),
+        }
+    }
+
+    /// One fingerprint over all these steps, in this order.
+    #[must_use]
+    pub fn fingerprint_of_all(&self, steps: &[String]) -> Answer<Fingerprint> {
+        let mut parts = Vec::new();
+        for step in steps {
+            match self.fingerprint(step) {
+                Answer::Known(fingerprint) => parts.push(fingerprint.0),
+                Answer::Unknown(why) => return Answer::Unknown(why),
+            }
+        }
+        Answer::Known(Fingerprint::of(&parts.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>()))
+    }
+
+    /// The folder of the playbook.
+    #[must_use]
+    pub fn playbook_folder(&self) -> &std::path::Path {
+        &self.scope.playbook_folder
+    }
+}
+
+/// Acts on the machine. Only the engine makes one, and only when it is not a dry-run.
+#[derive(Clone)]
+pub struct Host {
+    facts: Facts,
+}
+
+impl Host {
+    /// The hands of one step.
+    #[must_use]
+    pub fn new(facts: Facts) -> Self {
+        Self { facts }
+    }
+}
+
+impl Deref for Host {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}

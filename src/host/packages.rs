@@ -1,0 +1,1 @@
+//! Installed packages and how to change them: apt.

@@ -1,0 +1,1 @@
+//! Python environments: what is in one, and how one is made.

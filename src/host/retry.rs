@@ -1,0 +1,1 @@
+//! Trying again with full jitter behind one process-wide throttle gate.

@@ -1,0 +1,66 @@
+//! What all steps of a run share: how programs are run, what may be asked, the redactor, the clients.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::aws::Aws;
+use super::cache::Cache;
+use super::programs::Programs;
+use crate::secret::Redactor;
+
+/// An answer that a dry-run may not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// This is so.
+    Known(T),
+    /// Cannot tell, for this reason.
+    Unknown(String),
+}
+
+/// How a run looks at the world.
+#[derive(Clone)]
+pub struct WorldOptions {
+    /// May ask AWS and git servers. A real run always may; a dry-run only with `--online`.
+    pub online: bool,
+    /// May run a user's guards (`unless`, `only_if`, `health: command`). A dry-run only with `--run-guards`.
+    pub guards: bool,
+    /// Given to every program we start, over a clean base environment: the playbook's `env:`.
+    pub environment: IndexMap<String, String>,
+    /// Where the permitted records are kept.
+    pub state: PathBuf,
+    /// Masks what leaves.
+    pub redactor: Redactor,
+    /// Where asynchronous work is done.
+    pub runtime: tokio::runtime::Handle,
+}
+
+/// What all steps of a run share.
+pub struct World {
+    /// How this run looks at the world.
+    pub options: WorldOptions,
+    pub(in crate::host) programs: Arc<dyn Programs>,
+    pub(in crate::host) cache: Cache,
+    pub(in crate::host) aws: Aws,
+}
+
+impl World {
+    /// The real one.
+    #[must_use]
+    pub fn new(options: WorldOptions, aws: Aws) -> Arc<Self> {
+        let programs = Arc::new(super::programs::RealPrograms::new(&options));
+        Self::with_programs(options, aws, programs)
+    }
+
+    /// One whose programs are run by somebody else: the seam of the unit tests.
+    #[must_use]
+    pub fn with_programs(options: WorldOptions, aws: Aws, programs: Arc<dyn Programs>) -> Arc<Self> {
+        Arc::new(Self { options, programs, cache: Cache::default(), aws })
+    }
+
+    /// Forgets cached facts; called after every apply, so that a re-check is always fresh.
+    pub fn forget(&self) {
+        self.cache.clear();
+    }
+}

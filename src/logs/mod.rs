@@ -1,0 +1,3 @@
+//! Ships the run's own events and the playbook's log sources to CloudWatch Logs.
+
+pub mod settings;

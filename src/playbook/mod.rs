@@ -1,0 +1,134 @@
+//! Text to [`Playbook`]: all problems at once, each with file, line and column.
+//!
+//! Two moments: *loading* validates shape, names and every literal value; *rendering* evaluates the expressions of one step just
+//! before its check, and types the result.
+
+mod entry;
+mod load;
+mod problem;
+mod scope;
+
+pub use entry::{Entry, Rendered, Wanted};
+pub use load::{Location, Overrides};
+pub use problem::{Position, Problem, Problems};
+pub use scope::{Fetched, InstanceValues, Scope};
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::error::Result;
+use crate::host::aws::SecretSource;
+use crate::logs::settings::LogSettings;
+use crate::step::fields::Span;
+
+/// A playbook that was read and found in order.
+#[derive(Debug)]
+pub struct Playbook {
+    /// Its `name:`.
+    pub name: String,
+    /// Where it came from, as errors show it.
+    pub label: String,
+    /// sha256 of its bytes, in hexadecimal.
+    pub digest: String,
+    /// The folder that `source:` and `template:` files are found in.
+    pub folder: std::path::PathBuf,
+    /// The run's only clock, from the top of the run.
+    pub deadline: Span,
+    /// What the verdict says when a step fails.
+    pub on_failure: OnFailure,
+    /// How long a failed instance is kept for debugging before ABANDON.
+    pub hold_for: Option<Span>,
+    /// What a timer run may do.
+    pub converge: Converge,
+    /// Variables, overrides applied.
+    pub vars: IndexMap<String, serde_json::Value>,
+    /// The steps, in the order in which they are written.
+    pub entries: Vec<Entry>,
+    /// Deprecations and other advice that is no error.
+    pub warnings: Vec<Problem>,
+    // The helper who owns this file adds the private parts here (nodes of `secrets`, `logs`, `lifecycle`, `env`).
+}
+
+/// What the verdict says when a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// ABANDON: the group replaces the instance.
+    #[default]
+    Abandon,
+    /// CONTINUE: the instance goes into service all the same.
+    Continue,
+}
+
+/// What a timer run may do about drift.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Converge {
+    /// Repair everything, but stay on the revision that is deployed.
+    #[default]
+    Config,
+    /// Move to the new revision too.
+    All,
+    /// Report only.
+    Report,
+}
+
+/// The `lifecycle:` block. What is left out is found, at the cost of a Describe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// Name of the Auto Scaling group.
+    pub group: Option<String>,
+    /// Name of the launch hook.
+    pub hook: Option<String>,
+    /// The hook's heartbeat timeout.
+    pub timeout: Option<Span>,
+}
+
+impl Playbook {
+    /// Reads a playbook. Problems are all of them, at once.
+    ///
+    /// # Errors
+    /// Every problem of the playbook and of the overrides; or the one reason why it could not be had at all.
+    pub fn load(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
+        let _ = (location, overrides);
+        todo!()
+    }
+
+    /// The secrets to fetch, by name, in the order written.
+    ///
+    /// # Errors
+    /// When a name's expression does not render or is no known source.
+    pub fn secret_sources(&self, scope: &Scope) -> Result<IndexMap<String, SecretSource>> {
+        let _ = scope;
+        todo!()
+    }
+
+    /// The `logs:` block, rendered.
+    ///
+    /// # Errors
+    /// When an expression does not render.
+    pub fn logs(&self, scope: &Scope) -> Result<Option<LogSettings>> {
+        let _ = scope;
+        todo!()
+    }
+
+    /// The `lifecycle:` block, rendered; `None` when the playbook has none (the hook is then looked for all the same).
+    ///
+    /// # Errors
+    /// When an expression does not render.
+    pub fn lifecycle(&self, scope: &Scope) -> Result<Option<Lifecycle>> {
+        let _ = scope;
+        todo!()
+    }
+
+    /// The `env:` block, rendered.
+    ///
+    /// # Errors
+    /// When an expression does not render.
+    pub fn environment(&self, scope: &Scope) -> Result<IndexMap<String, String>> {
+        let _ = scope;
+        todo!()
+    }
+}

@@ -1,0 +1,31 @@
+//! The names an expression may use: the vars, `secrets.*`, `instance.*`, `os.*`, `steps.<id>.*`, `name`.
+
+use indexmap::IndexMap;
+
+pub use crate::host::aws::Fetched;
+use crate::step::Outputs;
+
+/// Values for `instance.*` and `os.*`, as nested JSON; a missing `instance` (not on EC2) makes what uses it unknown.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceValues {
+    /// `instance.*`; `None` off EC2.
+    pub instance: Option<serde_json::Value>,
+    /// `os.*`: `id`, `version`, `codename`, `arch`, `hostname`.
+    pub os: serde_json::Value,
+}
+
+/// The names an expression may use. The engine adds outputs as steps end.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// The playbook's name.
+    pub name: String,
+    /// Variables.
+    pub vars: IndexMap<String, serde_json::Value>,
+    /// Secrets by name; `None` when they are not fetched (dry-run without `--online` or `--secrets-from`): expressions over them
+    /// render to unknown content, shown as such.
+    pub secrets: Option<IndexMap<String, Fetched>>,
+    /// The instance and its operating system.
+    pub values: InstanceValues,
+    /// Outputs of the steps that have been checked; a step that is pending in a dry-run has its outputs here as far as known.
+    pub steps: IndexMap<String, Outputs>,
+}
