@@ -26,6 +26,8 @@ pub struct WorldOptions {
     pub online: bool,
     /// May run a user's guards (`unless`, `only_if`, `health: command`). A dry-run only with `--run-guards`.
     pub guards: bool,
+    /// Leave deployed application revisions where they are: a timer run with `converge: config`.
+    pub stay_on_revision: bool,
     /// Given to every program we start, over a clean base environment: the playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Where the permitted records are kept.
