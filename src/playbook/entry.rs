@@ -34,15 +34,15 @@ pub struct Entry {
 pub enum Rendered {
     /// Typed and ready.
     Ready(Box<dyn AnyStep>),
-    /// Depends on an output that is not known before this step has run.
+    /// Depends on something that is not known now.
     Unknown {
-        /// The id of that step.
-        step: String,
+        /// Why, as a sentence for the plan: `cannot tell before step `code` has run`.
+        why: String,
     },
 }
 
 impl Entry {
-    /// Evaluates `when`: `None` when it depends on something unknown, which is named.
+    /// Evaluates `when`: `Unknown` when it depends on something that is not known now.
     ///
     /// # Errors
     /// When the expression fails or is no boolean.
@@ -78,6 +78,6 @@ pub enum Wanted {
     Yes,
     /// Skip, because this expression is false.
     No(String),
-    /// Cannot tell before this step has run.
+    /// Cannot tell, for this reason: a sentence for the plan.
     Unknown(String),
 }

@@ -105,6 +105,14 @@ impl Playbook {
         todo!()
     }
 
+    /// What was fetched, with the block's `secret: true` honoured: such a value is secret even when it comes from an SSM `String`.
+    /// Goes into [`Scope::secrets`]; the redactor is told by the caller, which has all of them.
+    #[must_use]
+    pub fn classify(&self, fetched: IndexMap<String, Fetched>) -> IndexMap<String, Fetched> {
+        let _ = fetched;
+        todo!()
+    }
+
     /// The `logs:` block, rendered.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 pub use crate::host::aws::Fetched;
+use crate::secret::Redactor;
 use crate::step::Outputs;
 
 /// Values for `instance.*` and `os.*`, as nested JSON; a missing `instance` (not on EC2) makes what uses it unknown.
@@ -26,6 +27,9 @@ pub struct Scope {
     pub secrets: Option<IndexMap<String, Fetched>>,
     /// The instance and its operating system.
     pub values: InstanceValues,
-    /// Outputs of the steps that have been checked; a step that is pending in a dry-run has its outputs here as far as known.
+    /// Outputs of the steps that have been checked; a step that is pending in a dry-run has its outputs here as far as known. A step
+    /// that is not here (skipped, or its check could not tell) has unknown outputs; one that is here has no others than these.
     pub steps: IndexMap<String, Outputs>,
+    /// Learns each text that an expression makes from a secret.
+    pub redactor: Redactor,
 }
