@@ -1,1 +1,233 @@
 //! A scripted machine for unit tests: programs that answer as told and write down how they were called.
+//!
+//! A call that nobody scripted fails the test.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+
+use super::accounts::Databases;
+use super::aws::Aws;
+use super::programs::{Invocation, Output, Programs, Status};
+use super::{Facts, Host, LineSink, StepScope, World, WorldOptions};
+use crate::error::Result;
+use crate::secret::Redactor;
+use crate::step::Fingerprint;
+
+/// What a scripted program does.
+type Answer = Arc<dyn Fn(&Invocation) -> Result<Output> + Send + Sync>;
+
+/// The machine under test.
+pub struct Machine {
+    /// Its files: state, accounts, whatever the test puts there. Gone with the machine.
+    folder: tempfile::TempDir,
+    script: Arc<Script>,
+    runtime: tokio::runtime::Runtime,
+    redactor: Redactor,
+    /// May ask AWS and git servers.
+    pub online: bool,
+    /// May run a user's guards.
+    pub guards: bool,
+    /// The playbook's `env:`.
+    pub environment: IndexMap<String, String>,
+    /// Fingerprints of earlier steps.
+    pub fingerprints: HashMap<String, Option<Fingerprint>>,
+}
+
+/// What its programs answer, and how they were called.
+#[derive(Default)]
+struct Script {
+    /// The first words of a command line, and what happens then; the longest match wins, of equals the last.
+    answers: Mutex<Vec<(String, Answer)>>,
+    calls: Mutex<Vec<Invocation>>,
+    lines: Mutex<Vec<String>>,
+}
+
+impl Machine {
+    /// A machine on which no program is installed, with the users `root` (0) and `ubuntu` (1000).
+    #[must_use]
+    pub fn new() -> Self {
+        let machine = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            script: Arc::default(),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
+            redactor: Redactor::new(),
+            online: true,
+            guards: true,
+            environment: IndexMap::new(),
+            fingerprints: HashMap::new(),
+        };
+        let home = machine.path("home/ubuntu");
+        std::fs::create_dir_all(&home).expect("a home");
+        machine.write("etc/passwd", &format!("root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000:Ubuntu:{}:/bin/bash\n", home.display()));
+        machine.write("etc/group", "root:x:0:\nubuntu:x:1000:\n");
+        std::fs::create_dir_all(machine.path("state")).expect("a state folder");
+        machine
+    }
+
+    /// A path below the machine's own folder.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().canonicalize().expect("the machine's folder").join(below)
+    }
+
+    /// Puts a file into the machine's own folder.
+    pub fn write(&self, below: &str, content: &str) -> PathBuf {
+        let path = self.path(below);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).expect("a folder");
+        std::fs::write(&path, content).expect("a file");
+        path
+    }
+
+    /// What a file in the machine's own folder holds.
+    pub fn content(&self, below: &str) -> String {
+        std::fs::read_to_string(self.path(below)).expect("the file")
+    }
+
+    /// A command line that starts with these words prints this and exits with 0.
+    #[must_use]
+    pub fn program(self, words: &str, stdout: &str) -> Self {
+        self.program_ends(words, 0, stdout, "")
+    }
+
+    /// A command line that starts with these words ends with this code.
+    #[must_use]
+    pub fn program_ends(self, words: &str, code: i32, stdout: &str, stderr: &str) -> Self {
+        let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
+        self.program_does(words, move |_| {
+            Ok(Output { status: Status::Code(code), stdout: stdout.clone(), stderr: stderr.clone() })
+        })
+    }
+
+    /// A command line that starts with these words does this.
+    #[must_use]
+    pub fn program_does(self, words: &str, act: impl Fn(&Invocation) -> Result<Output> + Send + Sync + 'static) -> Self {
+        self.answers().push((words.to_owned(), Arc::new(act)));
+        self
+    }
+
+    /// The same on a machine that is already in use: later answers replace earlier ones.
+    pub fn from_now_on(&self, words: &str, stdout: &str) {
+        let stdout = stdout.as_bytes().to_vec();
+        let answer: Answer = Arc::new(move |_| Ok(Output { status: Status::Code(0), stdout: stdout.clone(), stderr: Vec::new() }));
+        self.answers().push((words.to_owned(), answer));
+    }
+
+    /// The command lines that were run, in order. Questions to `getent` are left out: every step asks them.
+    pub fn calls(&self) -> Vec<String> {
+        self.invocations().iter().map(command_line).filter(|line| !line.starts_with("getent ")).collect()
+    }
+
+    /// The same with all there is to know about each.
+    pub fn invocations(&self) -> Vec<Invocation> {
+        self.script.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the calls so far.
+    pub fn forget_calls(&self) {
+        self.script.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The live lines so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.script.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Masks what leaves the machine.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// What a step's check gets. A new world each time, so nothing is remembered from the last.
+    pub fn facts(&self) -> Facts {
+        let options = WorldOptions {
+            online: self.online,
+            guards: self.guards,
+            environment: self.environment.clone(),
+            state: self.path("state"),
+            redactor: self.redactor.clone(),
+            runtime: self.runtime.handle().clone(),
+        };
+        let aws = Aws::new(self.runtime.handle().clone());
+        let programs = Arc::new(Scripted(self.script.clone()));
+        let world = World::with_parts(options, aws, programs, Databases(self.path("etc")));
+        let script = self.script.clone();
+        let lines: LineSink =
+            Arc::new(move |line| script.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));
+        let scope = StepScope {
+            deadline: Instant::now() + Duration::from_secs(30),
+            fingerprints: Arc::new(self.fingerprints.clone()),
+            lines,
+            playbook_folder: Arc::new(self.path("playbook")),
+        };
+        Facts::new(world, scope)
+    }
+
+    /// What a step's apply gets.
+    pub fn host(&self) -> Host {
+        Host::new(self.facts())
+    }
+
+    fn answers(&self) -> std::sync::MutexGuard<'_, Vec<(String, Answer)>> {
+        self.script.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn command_line(invocation: &Invocation) -> String {
+    let mut words = vec![invocation.program.as_str()];
+    words.extend(invocation.arguments.iter().map(String::as_str));
+    words.join(" ")
+}
+
+struct Scripted(Arc<Script>);
+
+impl Programs for Scripted {
+    fn run(&self, invocation: &Invocation, _: Instant, lines: Option<&LineSink>) -> Result<Output> {
+        let line = command_line(invocation);
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
+        let answer = {
+            let answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let starts = |words: &str| line == words || line.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
+            answers.iter().filter(|(words, _)| starts(words)).max_by_key(|(words, _)| words.len()).map(|(_, answer)| answer.clone())
+        };
+        let Some(answer) = answer else {
+            // `getent` knows nothing unless told: the machine's own databases were asked before.
+            if invocation.program == "getent" {
+                return Ok(Output { status: Status::Code(2), stdout: Vec::new(), stderr: Vec::new() });
+            }
+            panic!("nobody expected `{line}`");
+        };
+        let output = answer(invocation)?;
+        if let Some(sink) = lines {
+            output.text().lines().for_each(|line| sink(line));
+        }
+        Ok(output)
+    }
+
+    /// A program is installed if something is scripted for it.
+    fn locate(&self, name: &str) -> Option<PathBuf> {
+        let answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers.iter().any(|(words, _)| words.split(' ').next() == Some(name));
+        known.then(|| if name.starts_with('/') { name.into() } else { Path::new("/usr/bin").join(name) })
+    }
+}
+
+#[test]
+fn the_longest_and_latest_answer_wins() {
+    let machine = Machine::new().program("apt-get", "any").program("apt-get update", "update");
+    let run = |line: &[&str]| machine.facts().ask(&Invocation::new("apt-get", line)).unwrap().text();
+    assert_eq!((run(&["update", "-q"]), run(&["install"])), ("update".into(), "any".into()));
+    machine.from_now_on("apt-get update", "later");
+    assert_eq!(run(&["update"]), "later");
+    assert_eq!(machine.calls(), ["apt-get update -q", "apt-get install", "apt-get update"]);
+    assert_eq!(machine.facts().program("apt-get"), Some("/usr/bin/apt-get".into()));
+    assert!(machine.facts().program("dnf").is_none());
+}
+
+#[test]
+#[should_panic(expected = "nobody expected `reboot now`")]
+fn a_call_nobody_scripted_fails_the_test() {
+    let _ = Machine::new().facts().ask(&Invocation::new("reboot", &["now"]));
+}

@@ -65,11 +65,4 @@ impl Facts {
         let _ = path;
         todo!()
     }
-
-    /// Where this program is found in the `PATH` that our programs get; `None` where it is not installed.
-    #[must_use]
-    pub fn program(&self, name: &str) -> Option<PathBuf> {
-        let _ = name;
-        todo!()
-    }
 }

@@ -20,6 +20,7 @@ pub mod write;
 #[cfg(test)]
 pub mod fakes;
 
+mod accounts;
 mod as_user;
 mod cache;
 mod world;

@@ -1,14 +1,27 @@
 //! Programs are run by argv, never through a shell: clean environment, fixed locale, closed stdin, own process group, one
 //! deadline for exit and both outputs, SIGTERM then SIGKILL.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod become_user;
+mod environment;
+mod live;
+mod outputs;
+mod supervise;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 
-use super::WorldOptions;
+use self::become_user::Identity;
+use super::accounts::{Account, Databases};
+use super::{Facts, Host, LineSink, WorldOptions};
 use crate::error::{Error, Kind, Result};
-use crate::secret::{Secret, Sensitive};
+use crate::secret::{Redactor, Sensitive};
+
+pub use environment::DEFAULT_PATH;
+
+/// How many of a program's last lines an error carries.
+const TAIL_LINES: usize = 20;
 
 /// A program to run.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +49,36 @@ impl Invocation {
     pub fn new(program: impl Into<String>, arguments: &[&str]) -> Self {
         Self { program: program.into(), arguments: arguments.iter().map(|a| (*a).to_owned()).collect(), ..Self::default() }
     }
+
+    /// The same, its lines shown while it runs.
+    #[must_use]
+    pub fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    /// The same with a limit of its own.
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// The same run by this user.
+    #[must_use]
+    pub fn as_user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
+    /// The program and its first words, as an error names it: all arguments of some programs would fill a screen.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut words = vec![self.program.as_str()];
+        words.extend(self.arguments.iter().take(3).map(String::as_str));
+        let more = if self.arguments.len() > 3 { " …" } else { "" };
+        format!("{}{more}", words.join(" "))
+    }
 }
 
 /// How a program ended.
@@ -45,6 +88,16 @@ pub enum Status {
     Code(i32),
     /// This signal ended it. Not necessarily ours: 9 may be the kernel's out-of-memory killer.
     Signal(i32),
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with {code}"),
+            Self::Signal(9) => f.write_str("was killed (signal 9: perhaps the machine ran out of memory)"),
+            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+        }
+    }
 }
 
 /// What a program left behind. Output is as the program wrote it: redact before it leaves the process.
@@ -70,6 +123,30 @@ impl Output {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
+
+    /// The last lines of what it printed, standard error after standard output, redacted.
+    #[must_use]
+    pub fn last_lines(&self, redactor: &Redactor) -> Vec<String> {
+        // Redacted before it is cut into lines, or a secret of several lines would slip through.
+        let mut lines = Vec::new();
+        for stream in [&self.stdout, &self.stderr] {
+            let text = String::from_utf8_lossy(stream).into_owned();
+            lines.extend(redactor.clean(&text).lines().map(|line| live::shortened(line.trim_end())).filter(|line| !line.is_empty()));
+        }
+        lines.split_off(lines.len().saturating_sub(TAIL_LINES))
+    }
+
+    /// The output, or the error that says how the program ended and what it said last.
+    ///
+    /// # Errors
+    /// `Failed` unless it exited with 0.
+    pub fn required(self, invocation: &Invocation, redactor: &Redactor) -> Result<Self> {
+        if self.success() {
+            return Ok(self);
+        }
+        let tail = self.last_lines(redactor);
+        Err(Error::new(Kind::Failed, format!("`{}` {}", invocation.short(), self.status)).tail(tail))
+    }
 }
 
 /// Runs programs. The one seam between our code and other people's.
@@ -79,26 +156,100 @@ pub trait Programs: Send + Sync {
     /// # Errors
     /// `Missing` when there is no such program, `TimedOut` when it was stopped, `Failed` when its output was left open by a
     /// daemon it started.
-    fn run(&self, invocation: &Invocation, deadline: std::time::Instant, lines: Option<&super::LineSink>) -> Result<Output>;
+    fn run(&self, invocation: &Invocation, deadline: Instant, lines: Option<&LineSink>) -> Result<Output>;
+
+    /// Where a program of this name is found.
+    fn locate(&self, name: &str) -> Option<PathBuf>;
+}
+
+impl Facts {
+    /// Runs a program that only looks. For the named questions of `host/`; steps cannot call it.
+    pub(in crate::host) fn ask(&self, invocation: &Invocation) -> Result<Output> {
+        let lines = invocation.live.then_some(&self.scope.lines);
+        self.world.programs.run(invocation, self.scope.deadline, lines)
+    }
+
+    /// The same for a program that must succeed.
+    pub(in crate::host) fn ask_required(&self, invocation: &Invocation) -> Result<Output> {
+        self.ask(invocation)?.required(invocation, &self.world.options.redactor)
+    }
+
+    /// Where this program is found in the `PATH` that our programs get; `None` where it is not installed.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        self.world.programs.locate(name)
+    }
+}
+
+impl Host {
+    /// Runs a program that changes something and must succeed. For the named acts of `host/`; steps cannot call it.
+    pub(in crate::host) fn execute(&self, invocation: &Invocation) -> Result<Output> {
+        self.ask_required(invocation)
+    }
 }
 
 /// The real thing.
 pub struct RealPrograms {
     environment: IndexMap<String, String>,
-    redactor: crate::secret::Redactor,
+    redactor: Redactor,
+    accounts: Databases,
 }
 
 impl RealPrograms {
     /// Programs with this run's environment.
     #[must_use]
     pub fn new(options: &WorldOptions) -> Self {
-        Self { environment: options.environment.clone(), redactor: options.redactor.clone() }
+        Self {
+            environment: options.environment.clone(),
+            redactor: options.redactor.clone(),
+            accounts: Databases::of_machine(),
+        }
+    }
+
+    /// Who runs it, and their account; `None` for ourselves where we have no account.
+    fn identity(&self, user: Option<&str>, deadline: Instant) -> Result<(Option<Account>, Option<Identity>)> {
+        let ourselves = nix::unistd::geteuid();
+        let getent = |words: &[&str]| {
+            let output = self.run(&Invocation::new("getent", words), deadline, None)?;
+            Ok(output.success().then(|| output.text()))
+        };
+        let Some(name) = user else {
+            return Ok((self.accounts.by_uid_in_file(ourselves.as_raw())?, None));
+        };
+        let account = self.accounts.by_name(name, &getent)?
+            .ok_or_else(|| Error::new(Kind::Missing, format!("there is no user `{name}`")))?;
+        if account.uid == ourselves.as_raw() {
+            return Ok((Some(account), None));
+        }
+        if !ourselves.is_root() {
+            return Err(Error::new(Kind::Denied, format!("only root can run a program as user `{name}`"))
+                .hint(format!("run the agent as root or as `{name}`")));
+        }
+        let groups = self.accounts.groups_of(&account, &getent)?;
+        let identity = Identity { uid: account.uid, gid: account.gid, groups };
+        Ok((Some(account), Some(identity)))
     }
 }
 
 impl Programs for RealPrograms {
-    fn run(&self, invocation: &Invocation, _: std::time::Instant, _: Option<&super::LineSink>) -> Result<Output> {
-        let _ = (&self.environment, &self.redactor, Secret::size);
-        Err(Error::new(Kind::Bug, format!("`{}` cannot be run yet", invocation.program)))
+    fn run(&self, invocation: &Invocation, deadline: Instant, lines: Option<&LineSink>) -> Result<Output> {
+        let deadline = invocation.timeout.map_or(deadline, |own| deadline.min(Instant::now() + own));
+        let (account, identity) = self.identity(invocation.user.as_deref(), deadline)?;
+        let environment = environment::assemble(account.as_ref(), &self.environment, &invocation.environment);
+        let directory = invocation.directory.as_deref().unwrap_or(Path::new("/"));
+        let program = environment::locate(&invocation.program, environment::path_of(&environment), directory).ok_or_else(|| {
+            Error::new(Kind::Missing, format!("there is no program `{}`", invocation.program))
+                .hint("install the package that brings it, or check its name and the `PATH` under `env:`")
+        })?;
+        let child = become_user::spawn(invocation, &program, &environment, directory, identity)?;
+        supervise::to_the_end(child, invocation, deadline, lines, &self.redactor)
+    }
+
+    fn locate(&self, name: &str) -> Option<PathBuf> {
+        let path = self.environment.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+        environment::locate(name, path, Path::new("/"))
     }
 }
+
+#[cfg(test)]
+mod tests;

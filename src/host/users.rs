@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::programs::Invocation;
 use super::Facts;
 use crate::error::Result;
 
@@ -39,8 +40,7 @@ impl Facts {
     /// # Errors
     /// When the account database cannot be read.
     pub fn user(&self, name: &str) -> Result<Option<UserFacts>> {
-        let _ = name;
-        todo!()
+        self.world.accounts.by_name(name, &|words| self.getent(words))
     }
 
     /// The account with this id, if there is one.
@@ -48,8 +48,7 @@ impl Facts {
     /// # Errors
     /// When the account database cannot be read.
     pub fn user_by_id(&self, uid: u32) -> Result<Option<UserFacts>> {
-        let _ = uid;
-        todo!()
+        self.world.accounts.by_uid(uid, &|words| self.getent(words))
     }
 
     /// The group of this name, if there is one.
@@ -57,7 +56,27 @@ impl Facts {
     /// # Errors
     /// When the group database cannot be read.
     pub fn group(&self, name: &str) -> Result<Option<GroupFacts>> {
-        let _ = name;
-        todo!()
+        self.world.accounts.group_by_name(name, &|words| self.getent(words))
+    }
+
+    /// The group with this id, if there is one.
+    ///
+    /// # Errors
+    /// When the group database cannot be read.
+    pub fn group_by_id(&self, gid: u32) -> Result<Option<GroupFacts>> {
+        self.world.accounts.group_by_gid(gid, &|words| self.getent(words))
+    }
+
+    /// The groups that list this account as a member, by name.
+    ///
+    /// # Errors
+    /// When the group database cannot be read.
+    pub fn groups_listing(&self, user: &str) -> Result<Vec<GroupFacts>> {
+        self.world.accounts.groups_listing(user)
+    }
+
+    fn getent(&self, words: &[&str]) -> Result<Option<String>> {
+        let output = self.ask(&Invocation::new("getent", words))?;
+        Ok(output.success().then(|| output.text()))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::accounts::Databases;
 use super::aws::Aws;
 use super::cache::Cache;
 use super::programs::Programs;
@@ -45,6 +46,7 @@ pub struct World {
     pub(in crate::host) programs: Arc<dyn Programs>,
     pub(in crate::host) cache: Cache,
     pub(in crate::host) aws: Aws,
+    pub(in crate::host) accounts: Databases,
 }
 
 impl World {
@@ -52,13 +54,13 @@ impl World {
     #[must_use]
     pub fn new(options: WorldOptions, aws: Aws) -> Arc<Self> {
         let programs = Arc::new(super::programs::RealPrograms::new(&options));
-        Self::with_programs(options, aws, programs)
+        Self::with_parts(options, aws, programs, Databases::of_machine())
     }
 
-    /// One whose programs are run by somebody else: the seam of the unit tests.
+    /// One whose programs are run and whose accounts are kept by somebody else: the seam of the unit tests.
     #[must_use]
-    pub fn with_programs(options: WorldOptions, aws: Aws, programs: Arc<dyn Programs>) -> Arc<Self> {
-        Arc::new(Self { options, programs, cache: Cache::default(), aws })
+    pub(in crate::host) fn with_parts(options: WorldOptions, aws: Aws, programs: Arc<dyn Programs>, accounts: Databases) -> Arc<Self> {
+        Arc::new(Self { options, programs, cache: Cache::default(), aws, accounts })
     }
 
     /// Forgets cached facts; called after every apply, so that a re-check is always fresh.
