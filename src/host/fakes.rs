@@ -31,6 +31,8 @@ pub struct Machine {
     pub online: bool,
     /// May run a user's guards.
     pub guards: bool,
+    /// Repairs, but stays on the revision that is deployed.
+    pub stay_on_revision: bool,
     /// The playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Fingerprints of earlier steps.
@@ -57,6 +59,7 @@ impl Machine {
             redactor: Redactor::new(),
             online: true,
             guards: true,
+            stay_on_revision: false,
             environment: IndexMap::new(),
             fingerprints: HashMap::new(),
         };
@@ -145,6 +148,7 @@ impl Machine {
         let options = WorldOptions {
             online: self.online,
             guards: self.guards,
+            stay_on_revision: self.stay_on_revision,
             environment: self.environment.clone(),
             state: self.path("state"),
             redactor: self.redactor.clone(),
