@@ -85,13 +85,13 @@ def before(world: World, call: Call, rules: list[Rule]) -> Response | None:
     """Faults that strike before the service acts; delays first, then failures."""
     for rule in rules:
         if rule.kind in ("latency", "hang"):
-            time.sleep(rule.seconds if rule.kind == "latency" else min(_HANG, max(rule.seconds, 60.0)))
+            time.sleep(rule.seconds if rule.kind == "latency" else _HANG)
             if rule.kind == "hang":
                 raise Severed("drop")
     for rule in rules:
         if rule.kind in ("drop", "reset") and rule.when == "before":
             raise Severed(rule.kind)
-        if rule.kind == "throttle":
+        if rule.kind in ("throttle", "limit"):
             return wire.throttled(call)
         if rule.kind in ("error500", "error503"):
             return wire.broken(call, int(rule.kind[-3:]))

@@ -40,7 +40,7 @@ def identify(environ: dict[str, Any], body: bytes) -> Call:
         action = target.rpartition(".")[2]
         params = _json(body)
         call = Call(service or _service_of(target), action, "json", params=params)
-    elif b"Action=" in body[:4096] or "Action" in query:
+    elif service != "s3" and ("Action" in query or _is_form(environ)):
         form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) or query
         protocol = "ec2" if service == "ec2" else "query"
         call = Call(service or "unknown", form.get("Action", ""), protocol, params=form)
@@ -59,6 +59,10 @@ def _scope(header: str, query: dict[str, str]) -> tuple[str, str, str]:
     text = header or "Credential=" + unquote(query.get("X-Amz-Credential", ""))
     found = _CREDENTIAL.search(text)
     return found.groups() if found else ("", "us-east-1", "")  # type: ignore[return-value]
+
+
+def _is_form(environ: dict[str, Any]) -> bool:
+    return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
 
 
 def _service_of(target: str) -> str:

@@ -80,8 +80,11 @@ class Control:
             return {"instance": instance, "group": None, **self._machine_view(instance)}
 
     def _attach(self, request: Any, instance: str) -> Any:
-        self._existing(instance)
-        return self._world.machines.attach(instance, request).summary()
+        found = self._existing(instance)
+        machine = self._world.machines.attach(instance, request)
+        with self._world.holding("ec2"):
+            self._world.move_in(found, machine.ip)
+        return machine.summary()
 
     def _detach(self, _: Any, instance: str) -> Any:
         return {"detached": self._world.machines.detach(instance)}

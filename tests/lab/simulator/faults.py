@@ -1,9 +1,10 @@
 """Rules that make chosen requests fail.
 
-Before the service acts: `throttle`, `error500`, `error503`, `error` (any code),
-`access_denied`, `latency`, `hang`, `empty_page`. `drop` and `reset` act before it
-too, or `when: after`, where the service has done its work and only the answer
-is lost. `truncate` always cuts an answer short.
+Before the service acts: `throttle`, `limit` (throttles what exceeds `per_second`,
+over all instances, as an account's quota does), `error500`, `error503`, `error`
+(any code), `access_denied`, `latency`, `hang`, `empty_page`. `drop` and `reset`
+act before it too, or `when: after`, where the service has done its work and only
+the answer is lost. `truncate` always cuts an answer short.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import fnmatch
 import itertools
 import random
 import threading
+import time
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -20,7 +22,7 @@ from .clock import Clock
 
 KINDS = {
     "throttle", "error500", "error503", "error", "access_denied", "latency",
-    "hang", "empty_page", "drop", "reset", "truncate",
+    "hang", "empty_page", "drop", "reset", "truncate", "limit",
 }
 
 
@@ -38,6 +40,7 @@ class Rule:
     skip: int = 0
     until: float | None = None
     seconds: float = 1.0
+    per_second: float = 0.0
     when: str = "before"
     status: int = 400
     code: str = "ValidationError"
@@ -46,6 +49,18 @@ class Rule:
     seen: int = 0
     hits: int = 0
     expires: float | None = None
+    spare: float = 0.0
+    refilled: float = 0.0
+
+    def within_quota(self) -> bool:
+        """A bucket that holds one second's worth; quotas run on real time."""
+        now = time.monotonic()
+        self.spare = min(self.per_second, self.spare + (now - self.refilled) * self.per_second)
+        self.refilled = now
+        if self.spare < 1.0:
+            return False
+        self.spare -= 1.0
+        return True
 
     def named(self, call: Call) -> str | None:
         """Which of the call's resources the rule is aimed at."""
@@ -74,13 +89,15 @@ class Faults:
 
     def add(self, given: dict[str, Any]) -> dict[str, Any]:
         """Check a rule and put it in force; a typo must not make a test pass."""
-        known = {f.name for f in fields(Rule)} - {"id", "seen", "hits", "expires"}
+        known = {f.name for f in fields(Rule)} - {"id", "seen", "hits", "expires", "spare", "refilled"}
         if unknown := set(given) - known:
             raise ValueError(f"unknown fields {sorted(unknown)}; known are {sorted(known)}")
         if given.get("kind") not in KINDS:
             raise ValueError(f"kind must be one of {sorted(KINDS)}")
         if given.get("when", "before") not in ("before", "after"):
             raise ValueError("when must be `before` or `after`")
+        if given["kind"] == "limit" and not given.get("per_second", 0) >= 1:
+            raise ValueError("limit needs per_second, at least 1")
         rule = Rule(**given)
         if rule.until is not None:
             rule.expires = self._clock.now() + rule.until
@@ -100,6 +117,8 @@ class Faults:
             return False
         rule.seen += 1
         if rule.seen <= rule.skip or (rule.count is not None and rule.hits >= rule.count):
+            return False
+        if rule.kind == "limit" and rule.within_quota():
             return False
         if rule.rate < 1.0 and self._random.random() >= rule.rate:
             return False

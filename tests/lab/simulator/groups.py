@@ -81,6 +81,9 @@ class Groups:
             found = Member(instance, group, LAUNCH, state=state.lifecycle_state)
             self._states[instance] = state
             self.lifecycle.members[instance] = found
+        elif state is not None and state.lifecycle_state != found.state:
+            # Standby is moto's own work; ours is to know of it.
+            self.lifecycle.move(found, state.lifecycle_state, "changed by request")
         return found
 
     def of(self, group: Any) -> list[Member]:

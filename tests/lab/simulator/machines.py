@@ -47,7 +47,9 @@ class Machines:
         if unknown := set(given) - known:
             raise ValueError(f"unknown fields {sorted(unknown)}; known are {sorted(known)}")
         with self._lock:
-            machine = self._machines.setdefault(instance, Machine(instance, attached=self._clock.now()))
+            # Taken out and put back: who gives an address last is the one who has it.
+            machine = self._machines.pop(instance, None) or Machine(instance, attached=self._clock.now())
+            self._machines[instance] = machine
             for name, value in given.items():
                 if name == "user_data":
                     machine.user_data = None if value is None else str(value).encode()

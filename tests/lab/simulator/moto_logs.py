@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import Any
 
@@ -16,6 +17,9 @@ from .patching import replace
 
 def install(clock: Clock) -> None:
     """Batches, names, retention, and the wording of what exists already."""
+
+    def utcnow() -> datetime.datetime:
+        return datetime.datetime.fromtimestamp(clock.now(), tz=datetime.timezone.utc).replace(tzinfo=None)
     def put_log_events(self: Any) -> str:
         backend, group_name = self.logs_backend, self._get_param("logGroupName")
         stream_name, events = self._get_param("logStreamName"), self._get_param("logEvents") or []
@@ -56,6 +60,7 @@ def install(clock: Clock) -> None:
             raise exists
         create_stream(self, stream_name)
 
+    replace(logs, "utcnow", utcnow)
     replace(LogsResponse, "put_log_events", put_log_events)
     checked("create_log_group", log_limits.check_group_name, "logGroupName")
     checked("create_log_stream", log_limits.check_stream_name, "logStreamName")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -61,6 +62,23 @@ def test_skip_count_and_hits(aws):
     assert results == ["ok", "throttled", "throttled", "ok", "ok"]
     (held,) = aws.faults()
     assert (held["id"], held["seen"], held["hits"]) == (rule, 5, 2)
+
+
+def test_a_quota_throttles_only_what_exceeds_it(aws):
+    rule = aws.fault("limit", service="ssm", per_second=2)
+    results = []
+    for _ in range(12):
+        try:
+            ask(aws, "ssm")
+            results.append(True)
+        except ClientError as error:
+            assert "ThrottlingException" in str(error)
+            results.append(False)
+    assert results[:2] == [True] * 2 and not all(results)
+    time.sleep(0.6)
+    ask(aws, "ssm")
+    (held,) = aws.faults()
+    assert (held["id"], held["hits"]) == (rule, results.count(False))
 
 
 def test_until_follows_the_labs_clock(aws):
@@ -187,7 +205,8 @@ def test_latency_and_any_error_at_all(aws):
 
 
 def test_a_typo_in_a_rule_is_refused(aws):
-    for rule in ({"kind": "throtle"}, {"kind": "throttle", "servcie": "ssm"}, {"kind": "drop", "when": "later"}):
+    for rule in ({"kind": "throtle"}, {"kind": "throttle", "servcie": "ssm"}, {"kind": "drop", "when": "later"},
+                 {"kind": "limit", "service": "ssm"}):
         with pytest.raises(ControlError):
             aws.fault(**rule)
     assert aws.faults() == []

@@ -206,6 +206,18 @@ def test_detach_leaves_the_group_but_runs_on(aws):
     assert state(aws, instance) == []
 
 
+def test_standby_is_known_everywhere(aws):
+    instance = s1.create(aws, hooks=())
+    scaling = aws.boto("autoscaling")
+    scaling.enter_standby(
+        InstanceIds=[instance], AutoScalingGroupName=s1.GROUP, ShouldDecrementDesiredCapacity=True
+    )
+    assert state(aws, instance) == ["Standby"]
+    assert aws.group(s1.GROUP)["instances"][0]["lifecycle_state"] == "Standby"
+    scaling.exit_standby(InstanceIds=[instance], AutoScalingGroupName=s1.GROUP)
+    assert [m["lifecycle_state"] for m in aws.group(s1.GROUP)["instances"]] == ["InService"]
+
+
 def test_wrong_names_are_refused(aws):
     instance = s1.create(aws)
     scaling = aws.boto("autoscaling")

@@ -134,6 +134,35 @@ def test_listings_leaves_and_what_is_absent(aws, instance):
     assert caller.request("/latest/meta-data/", "POST")[0] == 405
 
 
+def test_a_crawler_can_fetch_whatever_is_listed(aws):
+    # cloud-init walks the tree like this and fails on the first dead end.
+    caller = Instance(aws, s1.create(aws, tags={"Name": "api"}, tags_in_metadata=True))
+
+    def crawl(path):
+        status, body = caller.get(path)
+        assert status == 200, path
+        if not path.endswith("/"):
+            return [path]
+        names = body.decode().split("\n")
+        assert names and all(names), path
+        return [leaf for name in names for leaf in crawl(path + name)]
+
+    leaves = crawl("/2021-03-23/meta-data/")
+    for expected in ("instance-id", "tags/instance/Name", f"iam/security-credentials/{s1.ROLE}", "placement/region"):
+        assert f"/2021-03-23/meta-data/{expected}" in leaves
+
+
+def test_the_address_of_the_stand_in_is_the_instances_own(aws, instance):
+    aws.attach(instance, ip="10.77.0.9")
+    (reservation,) = aws.boto("ec2").describe_instances(InstanceIds=[instance])["Reservations"]
+    facts, caller = reservation["Instances"][0], Instance(aws, instance)
+    assert facts["PrivateIpAddress"] == caller.text("local-ipv4") == "10.77.0.9"
+    assert facts["PrivateDnsName"] == caller.text("local-hostname") == "ip-10-77-0-9.ec2.internal"
+    mac = caller.text("mac")
+    assert caller.text(f"network/interfaces/macs/{mac}/local-ipv4s") == "10.77.0.9"
+    assert aws.instance(instance)["private_ip"] == "10.77.0.9"
+
+
 @pytest.mark.parametrize("version", ["2009-04-04", "2021-03-23"])
 def test_cloud_inits_dated_paths(aws, instance, version):
     caller = Instance(aws, instance)
@@ -156,6 +185,13 @@ def test_the_callers_address_names_the_instance(aws, instance):
     assert caller.request("/latest/api/token", "PUT", **{TTL: "60"})[0] == 404
     aws.attach(instance, ip="127.0.0.1")
     assert caller.text("instance-id") == instance
+    aws.boto("autoscaling").set_desired_capacity(AutoScalingGroupName=s1.GROUP, DesiredCapacity=2)
+    other = aws.group(s1.GROUP)["instances"][1]["instance"]
+    aws.attach(other, ip="127.0.0.1")
+    assert Instance(aws, other, by_prefix=False).text("instance-id") == other
+    aws.attach(instance, ip="127.0.0.1")
+    assert caller.text("instance-id") == instance, "the last to move in has the address"
+    aws.detach(other)
     aws.detach(instance)
     assert caller.get("/latest/meta-data/instance-id")[0] == 404
 

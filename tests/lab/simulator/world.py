@@ -60,11 +60,25 @@ class World:
 
     def ec2_instance(self, instance: str) -> Any:
         """moto's instance of this id, in whatever region, or nothing."""
-        for backend in list(ec2_backends[ACCOUNT].values()):
-            for found in backend.all_instances():
-                if found.id == instance:
-                    return found
+        with self.groups.lifecycle.lock:
+            for backend in list(ec2_backends[ACCOUNT].values()):
+                for found in backend.all_instances():
+                    if found.id == instance:
+                        return found
         return None
+
+    def move_in(self, instance: Any, ip: str) -> None:
+        """Make the address its stand-in has the instance's own, in every answer.
+
+        Loopback is only how a process on this machine says who it is.
+        """
+        if not ip or ip.startswith("127."):
+            return
+        nic = instance.nics[0]
+        nic.private_ip_address = ip
+        nic.private_ip_addresses[0]["PrivateIpAddress"] = ip
+        nic.private_dns_name = instance.private_dns_name
+        nic.private_ip_addresses[0]["PrivateDnsName"] = instance.private_dns_name
 
     def reset(self) -> None:
         """An empty account at the machine's own time; the journal goes on."""
