@@ -1,0 +1,134 @@
+"""The hypervisor of one instance: starts it, restarts it when it reboots, keeps its serial console.
+
+A process of its own, in its own session and mount namespace, so that an instance outlives the command that launched it and
+its mounts vanish with it. Run as `python -m instance.supervisor DIRECTORY`; the directory holds `machine.json`.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from .layers import stack
+
+# nspawn's word for "the guest asked for a reboot" when somebody else is in charge of restarting.
+_REBOOT = 133
+_KEPT = 64 * 1024
+
+
+def supervise(directory: Path) -> int:
+    """Runs the instance until it is powered off or loses its power; the answer is what `state` then holds."""
+    machine = json.loads((directory / "machine.json").read_text())
+    root = directory / "root"
+    stack([Path(lower) for lower in machine["lower"]], directory / "upper", directory / "work", root)
+    console = Console(directory / "console.log", machine)
+    while True:
+        ended = _boot(directory, root, machine, console)
+        if ended != _REBOOT:
+            break
+        console.write(b"\r\n")
+    console.post()
+    (directory / "state").write_text("stopped" if ended == 0 else f"ended with {ended}")
+    return 0
+
+
+def _boot(directory: Path, root: Path, machine: dict, console: "Console") -> int:
+    argv = [
+        "systemd-nspawn", "--quiet", "--register=no", "--console=read-only", "--kill-signal=SIGRTMIN+3",
+        f"--directory={root}", f"--machine={machine['name']}", f"--uuid={machine['uuid']}",
+        f"--network-namespace-path=/run/netns/{machine['namespace']}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+    ]
+    # With systemd on the host nspawn asks it for a scope; elsewhere it stays in the control group made for it here.
+    argv += [] if host_has_systemd() else ["--keep-unit"]
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_LOG_LEVEL": "err"}
+    with open(directory / "nspawn.log", "ab") as log:
+        process = subprocess.Popen(
+            [*argv, "/usr/lib/lab/init"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            env=environment, preexec_fn=lambda: _own_groups(machine["name"]),
+        )
+    (directory / "nspawn.pid").write_text(str(process.pid))
+    console.follow(process.stdout)
+    ended = process.wait()
+    (directory / "nspawn.pid").unlink(missing_ok=True)
+    return ended
+
+
+def host_has_systemd() -> bool:
+    """Whether this machine's own first process is systemd."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def groups(name: str):
+    """The control groups of an instance where the host has no systemd to keep instances apart."""
+    if host_has_systemd():
+        return
+    hierarchies = [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "cgroup.procs").exists()]
+    for hierarchy in hierarchies or [Path("/sys/fs/cgroup")]:
+        yield hierarchy / "bootstrap-agent-lab" / name
+
+
+def _own_groups(name: str) -> None:
+    """Two instances in one control group would each take the other's services for their own."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: without its hypervisor a machine has no power
+    for group in groups(name):
+        try:
+            group.mkdir(parents=True, exist_ok=True)
+            if group.parts[-3] == "cpuset":
+                for level in (group.parent, group):
+                    for what in ("cpuset.cpus", "cpuset.mems"):
+                        (level / what).write_text((level.parent / what).read_text())
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+        except OSError as error:
+            print(f"control group {group}: {error}", file=sys.stderr)
+
+
+class Console:
+    """The serial console: a file on the host, and what GetConsoleOutput says in the simulator."""
+
+    def __init__(self, path: Path, machine: dict):
+        self._path = path
+        self._machine = machine
+        self._changed = threading.Event()
+        threading.Thread(target=self._keep_posting, daemon=True).start()
+
+    def follow(self, pipe) -> None:
+        """Copies until the other end closes, which is when the machine is off."""
+        while True:
+            piece = os.read(pipe.fileno(), 65536)
+            if not piece:
+                return
+            self.write(piece)
+
+    def write(self, piece: bytes) -> None:
+        with open(self._path, "ab") as file:
+            file.write(piece)
+        self._changed.set()
+
+    def post(self) -> None:
+        """Hands the console's last 64 KiB to the simulator, which is how much EC2 keeps."""
+        if not self._machine.get("control") or not self._path.exists():
+            return
+        url = f"{self._machine['control']}/_lab/console/{self._machine['name']}"
+        request = urllib.request.Request(url, data=self._path.read_bytes()[-_KEPT:], method="POST")
+        try:
+            # Never through a proxy: the address is the lab's own.
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
+        except OSError as error:  # the simulator may be gone: the machine runs on
+            print(f"console not posted: {error}", file=sys.stderr)
+
+    def _keep_posting(self) -> None:
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            self.post()
+            time.sleep(0.3)
+
+
+if __name__ == "__main__":
+    sys.exit(supervise(Path(sys.argv[1])))
