@@ -15,6 +15,7 @@ pub mod retry;
 pub mod starts;
 pub mod systemd;
 pub mod users;
+pub mod waits;
 pub mod write;
 
 #[cfg(test)]
@@ -56,13 +57,20 @@ pub struct StepScope {
 pub struct Facts {
     world: Arc<World>,
     scope: StepScope,
+    waits: Arc<waits::Waits>,
 }
 
 impl Facts {
     /// The view of one step.
     #[must_use]
     pub fn new(world: Arc<World>, scope: StepScope) -> Self {
-        Self { world, scope }
+        Self { world, scope, waits: Arc::default() }
+    }
+
+    /// How long the step has waited for others, so far.
+    #[must_use]
+    pub fn waited(&self) -> std::time::Duration {
+        self.waits.total()
     }
 
     /// When the step must be over.

@@ -166,7 +166,7 @@ impl Facts {
     /// Runs a program that only looks. For the named questions of `host/`; steps cannot call it.
     pub(in crate::host) fn ask(&self, invocation: &Invocation) -> Result<Output> {
         let lines = invocation.live.then_some(&self.scope.lines);
-        self.world.programs.run(invocation, self.scope.deadline, lines)
+        self.waits.during(|| self.world.programs.run(invocation, self.scope.deadline, lines))
     }
 
     /// The same for a program that must succeed.
