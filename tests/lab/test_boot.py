@@ -1,5 +1,8 @@
 """The lab itself: what every other test on an instance takes for granted."""
 
+import time
+from pathlib import Path
+
 from simulator import s1
 
 USER_DATA = """#!/bin/sh
@@ -112,3 +115,17 @@ def test_a_wrong_host_key_is_seen(lab, instance):
         assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in instance.exec(ssh, check=False).stderr
     finally:
         lab.bitbucket.listen()
+
+
+def test_a_suspended_instance_stands_still(instance):
+    instance.exec(["systemd-run", "--unit=count", "sh", "-c", "while :; do date +%s%N > /run/count; sleep 0.05; done"])
+    instance.suspend()
+    # /proc shows the guest's files without asking any of its processes.
+    count = f"/proc/{instance.leader()}/root/run/count"
+    time.sleep(0.2)
+    before = Path(count).read_text()
+    time.sleep(0.5)
+    assert Path(count).read_text() == before
+    instance.resume()
+    time.sleep(0.5)
+    assert Path(count).read_text() != before

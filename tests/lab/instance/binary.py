@@ -21,7 +21,7 @@ def built() -> Path:
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     with step("building the agent"):
         argv = ["cargo", "build", "--profile", "ci", "--bin", "agent", "--message-format", "json-render-diagnostics"]
-        done = subprocess.run(argv, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(argv, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False, **_caller())
     if done.returncode != 0:
         raise LabError("the agent does not build")
     messages = [json.loads(line) for line in done.stdout.splitlines()]
@@ -37,6 +37,14 @@ def built() -> Path:
     return _static(environment)
 
 
+def _caller() -> dict:
+    """Who called `sudo`: what is built belongs to them, not to root."""
+    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.geteuid() != 0 or not uid or not gid or paths.REPOSITORY.stat().st_uid != int(uid):
+        return {}
+    return {"user": int(uid), "group": int(gid), "extra_groups": []}
+
+
 def glibc(program: Path) -> Optional[Tuple[int, ...]]:
     """The newest glibc a program asks for; `None` if it is static."""
     listed = run(["readelf", "--version-info", program]).stdout
@@ -50,7 +58,7 @@ def _static(environment: dict) -> Path:
     if not script.exists():
         raise LabError(f"there is no `{script.relative_to(paths.REPOSITORY)}` to make a static agent with")
     with step("building the static agent"):
-        done = subprocess.run([script], cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([script], cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False, **_caller())
     if done.returncode != 0 or not done.stdout.strip():
         raise LabError("the static agent does not build")
     return Path(done.stdout.strip().splitlines()[-1])

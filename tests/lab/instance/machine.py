@@ -163,6 +163,14 @@ class Machine:
                 _kill(pid)
         self._until(lambda: not self.running() and self._state(), 20, "lose its power")
 
+    def suspend(self) -> None:
+        """Stops every process where it stands, as hibernation does; the clock goes on without them."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets them go on."""
+        self._signal(signal.SIGCONT)
+
     def destroy(self) -> None:
         """Terminates the instance; its disk is gone."""
         if self.running():
@@ -171,6 +179,12 @@ class Machine:
         for group in groups(self.name):
             remove_group(group)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _signal(self, number: int) -> None:
+        listed = run(["ip", "netns", "pids", self._network.instance(self.name)]).stdout
+        mine = [int(pid) for pid in listed.split() if _process_namespace(pid) == _process_namespace(self.leader())]
+        for pid in mine:
+            _kill(pid, number)
 
     def _booted(self) -> Optional[str]:
         if not self.leader():
@@ -202,17 +216,26 @@ class Machine:
 
 
 def remove_group(group: Path) -> None:
-    """Removes a control group and those below it, which the guest's systemd made."""
-    for directory, _, _ in os.walk(group, topdown=False):
-        try:
-            os.rmdir(directory)
-        except OSError:
-            pass
+    """Removes a control group and those below it, which the guest's systemd made, and ours above it if it is the last."""
+    for _ in range(40):
+        for directory, _, _ in os.walk(group, topdown=False):
+            _remove_if_empty(directory)
+        if not group.exists():
+            break
+        time.sleep(0.05)  # its processes are killed, but not all have ended
+    _remove_if_empty(group.parent)
 
 
-def _kill(pid: int) -> None:
+def _remove_if_empty(directory: object) -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.rmdir(directory)
+    except OSError:
+        pass
+
+
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
+    try:
+        os.kill(pid, number)
     except ProcessLookupError:
         pass
 

@@ -63,6 +63,8 @@ def _show(machine: Machine, following: List[subprocess.Popen]) -> None:
 
 def _copy(process: subprocess.Popen, label: str) -> None:
     for line in process.stdout or ():
+        if line.startswith("ci-info:"):
+            continue  # cloud-init's tables of interfaces, a screen full of what nobody asked for
         print(f"{paint(label + ' |', 'dim')} {line.rstrip()}", flush=True)
 
 
