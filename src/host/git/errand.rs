@@ -1,0 +1,118 @@
+//! What is asked of the helper that works in a checkout as its owner: network and tree, in one process that is not root.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::access::Access;
+use super::bring::{self, Wish};
+use super::look::{self, Place};
+use super::pins::Pins;
+use super::resolve::Resolved;
+use crate::error::{Context, Error, Kind, Result};
+use crate::secret::Secret;
+
+/// A task for the helper.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum GitErrand {
+    /// What stands there?
+    Look {
+        /// The checkout.
+        path: PathBuf,
+        /// Whether submodules matter.
+        submodules: bool,
+    },
+    /// What does this revision mean on the server?
+    Resolve {
+        /// The server.
+        server: Server,
+        /// The revision; the default branch when there is none.
+        revision: Option<String>,
+    },
+    /// Make it so.
+    Bring {
+        /// The server.
+        server: Server,
+        /// The checkout as it shall be.
+        wish: Wish,
+    },
+}
+
+/// What the helper answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum GitReply {
+    /// What stands there.
+    Place(Place),
+    /// What the revision means.
+    Resolved(Resolved),
+}
+
+/// How the helper reaches the server. Goes through a pipe, secrets included, and nowhere else.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Server {
+    /// The address, as written.
+    pub url: String,
+    /// The private key for SSH.
+    #[serde(with = "piped")]
+    pub ssh_key: Option<Secret>,
+    /// The token for HTTPS.
+    #[serde(with = "piped")]
+    pub token: Option<Secret>,
+    /// The name that goes with the token.
+    pub token_user: String,
+    /// Host keys the server may show.
+    pub pins: Pins,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Server {
+    fn access(self) -> Result<Arc<Access>> {
+        let address = self.url.parse().map_err(|why: String| Error::new(Kind::Playbook, why))?;
+        let mut access = Access::new(address, self.limit)?;
+        access.ssh_key = self.ssh_key;
+        access.token = self.token.map(|token| (self.token_user, token));
+        access.pins = self.pins;
+        Ok(Arc::new(access))
+    }
+}
+
+impl GitErrand {
+    /// Does it, as whoever we are.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done.
+    pub fn perform(self) -> Result<GitReply> {
+        match self {
+            Self::Look { path, submodules } => {
+                let place = look::look(&path, submodules).doing(|| format!("looking at `{}`", path.display()))?;
+                Ok(GitReply::Place(place))
+            }
+            Self::Resolve { server, revision } => {
+                let name = revision.as_deref().unwrap_or("HEAD");
+                let what = format!("asking `{}` for `{name}`", server.url);
+                server.access().and_then(|access| bring::ask(&access, revision.as_deref())).map(GitReply::Resolved).doing(|| what)
+            }
+            Self::Bring { server, wish } => {
+                let name = wish.revision.as_deref().unwrap_or("HEAD");
+                let what = format!("fetching `{name}` from `{}`", server.url);
+                server.access().and_then(|access| bring::bring(&wish, &access)).map(GitReply::Resolved).doing(|| what)
+            }
+        }
+    }
+}
+
+/// A secret on its way through the pipe.
+mod piped {
+    use super::{Deserialize, Deserializer, Secret, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<Vec<u8>>::deserialize(deserializer)?.map(Secret::new))
+    }
+}
