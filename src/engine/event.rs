@@ -1,11 +1,15 @@
 //! What happens in a run, as values. The terminal, `--json`, the run record and the shipped log are listeners of the same events.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::secret::Redactor;
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// Nothing had to change.
@@ -27,7 +31,7 @@ pub enum Ending {
 }
 
 /// One thing that happened. Every text is redacted before the event is made.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The run begins.
@@ -62,6 +66,8 @@ pub enum Event {
         label: String,
         /// Its type.
         kind: String,
+        /// The step whose end made this one ready: a link of the critical path.
+        after: Option<usize>,
     },
     /// A step waits for a named lock or for the time to look again.
     StepWaiting {
@@ -109,8 +115,12 @@ pub enum Event {
         changes: usize,
         /// How long it took, in milliseconds.
         milliseconds: u64,
+        /// What the time went into.
+        timing: Timing,
         /// Why it failed, was skipped or cannot be told.
         reason: Option<Failure>,
+        /// In a dry-run: the pending step whose effects nobody can foresee, so that this answer is tentative.
+        tentative: Option<usize>,
     },
     /// What became of the lifecycle action, or of shipping the logs.
     Lifecycle {
@@ -129,13 +139,35 @@ pub enum Event {
         failed: usize,
         /// How many steps cannot be told.
         unknown: usize,
+        /// The signal that ended the run before its time.
+        interrupted: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
     },
+    /// Written into the record of a run that ended without a word, by the run that found it so.
+    RunCutShort {
+        /// The run.
+        run: String,
+        /// What must have happened.
+        because: String,
+    },
+}
+
+/// What a step's time went into, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Ready, but not started: too many others at work, or a named lock was held.
+    pub locks: u64,
+    /// Looking.
+    pub check: u64,
+    /// Changing.
+    pub apply: u64,
+    /// Looking again, until it was so.
+    pub recheck: u64,
 }
 
 /// A failure in the parts that the terminal draws.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The playbook's file, line and column.
     pub place: Option<String>,
@@ -149,8 +181,56 @@ pub struct Failure {
     pub hint: Option<String>,
 }
 
+impl Failure {
+    /// The parts of this error; `place` is where the step stands in the playbook.
+    #[must_use]
+    pub fn of(error: &Error, place: Option<String>) -> Self {
+        Self {
+            place,
+            doing: error.activities().map(str::to_owned).collect(),
+            because: error.causes().map(str::to_owned).collect(),
+            last_lines: error.last_lines().to_vec(),
+            hint: error.advice().map(str::to_owned),
+        }
+    }
+
+    /// A reason that is no error: why a step was skipped, or cannot be told.
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self { place: None, doing: Vec::new(), because: vec![reason.into()], last_lines: Vec::new(), hint: None }
+    }
+
+    fn map_text(&mut self, clean: &dyn Fn(&mut String)) {
+        self.doing.iter_mut().chain(&mut self.because).chain(&mut self.last_lines).chain(&mut self.hint).for_each(clean);
+        self.place.iter_mut().for_each(clean);
+    }
+}
+
+impl Event {
+    /// Puts every free text through `clean`. Digests, run ids and kinds are ours and stay.
+    fn map_text(&mut self, clean: &dyn Fn(&mut String)) {
+        match self {
+            Self::RunStarted { playbook, .. } => clean(playbook),
+            Self::Notice { text } | Self::Lifecycle { text } => clean(text),
+            Self::StepStarted { label, .. } => clean(label),
+            Self::StepWaiting { reason, .. } => clean(reason),
+            Self::Change { text, diff, .. } => {
+                clean(text);
+                diff.iter_mut().for_each(clean);
+            }
+            Self::Output { line, .. } => clean(line),
+            Self::StepRetried { because, .. } | Self::RunCutShort { because, .. } => clean(because),
+            Self::StepFinished { label, reason, .. } => {
+                clean(label);
+                reason.iter_mut().for_each(|reason| reason.map_text(clean));
+            }
+            Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),
+        }
+    }
+}
+
 /// An event with its instant.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamped {
     /// When, in milliseconds since 1970.
     pub at: i64,
@@ -165,16 +245,100 @@ pub trait Listener: Send + Sync {
     fn hear(&self, event: &Stamped);
 }
 
-/// All listeners of a run.
+/// Tells all listeners of a run, and lets no secret through to any of them. Clones share the list.
 #[derive(Clone, Default)]
-pub struct Listeners(pub Vec<Arc<dyn Listener>>);
+pub struct Teller {
+    redactor: Redactor,
+    listeners: Arc<RwLock<Vec<Arc<dyn Listener>>>>,
+}
 
-impl Listeners {
+impl Teller {
+    /// Tells nobody yet.
+    #[must_use]
+    pub fn new(redactor: Redactor) -> Self {
+        Self { redactor, listeners: Arc::default() }
+    }
+
+    /// From now on, this one is told too.
+    pub fn add(&self, listener: Arc<dyn Listener>) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
     /// Tells everybody.
-    pub fn tell(&self, event: Event) {
+    pub fn tell(&self, mut event: Event) {
+        event.map_text(&|text| {
+            if let Cow::Owned(clean) = self.redactor.clean(text) {
+                *text = clean;
+            }
+        });
         let stamped = Stamped { at: jiff::Timestamp::now().as_millisecond(), event };
-        for listener in &self.0 {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
             listener.hear(&stamped);
         }
+    }
+
+    /// Tells everybody one sentence.
+    pub fn notice(&self, text: impl Into<String>) {
+        self.tell(Event::Notice { text: text.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::secret::Secret;
+
+    #[derive(Default)]
+    struct Memory(Mutex<Vec<String>>);
+
+    impl Listener for Memory {
+        fn hear(&self, event: &Stamped) {
+            self.0.lock().unwrap().push(serde_json::to_string(event).unwrap());
+        }
+    }
+
+    #[test]
+    fn no_text_of_any_event_carries_a_secret() {
+        let redactor = Redactor::new();
+        redactor.learn(&Secret::new("hunter2-hunter2"));
+        let teller = Teller::new(redactor);
+        let memory = Arc::new(Memory::default());
+        teller.add(memory.clone());
+        let leak = || "x hunter2-hunter2 y".to_owned();
+        let error = Error::new(Kind::Failed, leak()).doing(leak()).hint(leak()).tail([leak()]);
+        teller.notice(leak());
+        teller.tell(Event::Lifecycle { text: leak() });
+        teller.tell(Event::StepStarted { step: 1, label: leak(), kind: "file".into(), after: None });
+        teller.tell(Event::StepWaiting { step: 1, reason: leak() });
+        teller.tell(Event::Change { step: 1, text: leak(), diff: Some(leak()), applying: true });
+        teller.tell(Event::Output { step: 1, line: leak() });
+        teller.tell(Event::StepRetried { step: 1, attempt: 2, because: leak() });
+        teller.tell(Event::RunCutShort { run: "r".into(), because: leak() });
+        teller.tell(Event::StepFinished {
+            step: 1,
+            label: leak(),
+            ending: Ending::Failed,
+            changes: 0,
+            milliseconds: 1,
+            timing: Timing::default(),
+            reason: Some(Failure::of(&error, Some(leak()))),
+            tentative: None,
+        });
+        let heard = memory.0.lock().unwrap();
+        assert_eq!(heard.len(), 9);
+        for line in heard.iter() {
+            assert!(line.contains("x *** y") && !line.contains("hunter2"), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_back_as_it_was_written() {
+        let event = Stamped { at: 5, event: Event::Notice { text: "as it is".into() } };
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(text, r#"{"at":5,"event":"notice","text":"as it is"}"#);
+        assert_eq!(serde_json::from_str::<Stamped>(&text).unwrap(), event);
     }
 }

@@ -31,6 +31,12 @@ pub struct AnyFinding {
     pub not_yet: Option<String>,
 }
 
+impl fmt::Debug for AnyFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.changes.iter().map(|change| &change.text)).finish()
+    }
+}
+
 /// A step of any type, ready to be checked and applied.
 pub trait AnyStep: Send + Sync {
     /// See [`Step::touches`].

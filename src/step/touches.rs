@@ -28,6 +28,19 @@ impl Thing {
     }
 }
 
+/// As `agent check --order` and error messages name it.
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "`{}`", path.display()),
+            Self::User(name) => write!(f, "user `{name}`"),
+            Self::Group(name) => write!(f, "group `{name}`"),
+            Self::Unit(name) => write!(f, "unit `{name}`"),
+            Self::Programs => f.write_str("the installed programs"),
+        }
+    }
+}
+
 /// What a step reads and writes, and the named locks it holds meanwhile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touches {

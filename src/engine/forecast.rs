@@ -1,0 +1,79 @@
+//! One step in a dry-run. Three answers: no change, would change, cannot tell before step N has run.
+//!
+//! Whoever reads what a pending step writes cannot tell, whatever its own check answers: it looked at a machine that will not be
+//! there any more.
+
+use crate::error::{Error, Kind, Result};
+use crate::host::Facts;
+use crate::step::{AnyFinding, AnyStep, Thing, Touches};
+
+/// An earlier step that would change something, or cannot tell.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// Its number.
+    pub number: usize,
+    /// Its id.
+    pub id: Option<String>,
+    /// Its label.
+    pub label: String,
+    /// What it touches; `None` where that is not known.
+    pub touches: Option<Touches>,
+    /// Whether nobody can foresee what it does: a `command`, or a step that is not known itself.
+    pub unforeseeable: bool,
+}
+
+/// What a dry-run says of a step.
+#[derive(Debug)]
+pub enum Forecast {
+    /// Nothing to do, or these changes.
+    Known(AnyFinding),
+    /// Cannot tell, for this reason; the changes that are certain all the same.
+    Unknown(String, Option<AnyFinding>),
+}
+
+/// Judges a step; `pending` are the pending ones among those it waits for, in order.
+///
+/// # Errors
+/// Whatever keeps its check from telling and has nothing to do with what is pending.
+pub fn judge(step: &dyn AnyStep, uses: &[String], facts: &Facts, pending: &[Pending], is_root: bool) -> Result<Forecast> {
+    let touches = step.touches();
+    let blocker = pending.iter().rev().find(|earlier| depends_on(&touches, uses, earlier)).map(cannot_tell);
+    match (step.check(facts), blocker) {
+        (Ok(_), Some(why)) => Ok(Forecast::Unknown(why, None)),
+        (Ok(finding), None) => match finding.unknown.clone() {
+            Some(why) => Ok(Forecast::Unknown(why, Some(finding))),
+            None => Ok(Forecast::Known(finding)),
+        },
+        (Err(error), blocker) => match excuse(&error, blocker, pending, is_root) {
+            Some(why) => Ok(Forecast::Unknown(why, None)),
+            None => Err(error),
+        },
+    }
+}
+
+/// The sentence of the plan.
+#[must_use]
+pub fn cannot_tell(earlier: &Pending) -> String {
+    format!("cannot tell before step {} `{}` has run", earlier.number, earlier.label)
+}
+
+/// Why a failed check is no failure in a dry-run, if it is none.
+fn excuse(error: &Error, blocker: Option<String>, pending: &[Pending], is_root: bool) -> Option<String> {
+    match error.kind() {
+        // Whatever is missing may be made by what is still to run.
+        Kind::Missing => blocker.or_else(|| pending.last().map(cannot_tell)),
+        Kind::Denied if !is_root => Some(format!("cannot tell without root: {error}")),
+        _ => None,
+    }
+}
+
+/// Whether what this step finds may be different once the earlier one has run.
+fn depends_on(own: &Touches, uses: &[String], earlier: &Pending) -> bool {
+    let named = earlier.id.as_ref().is_some_and(|id| own.after.contains(id) || uses.contains(id));
+    // Writing a path means reading the folder it is in; writing the same account or unit means reading it. The installed
+    // programs are a whole of which each step writes its own part.
+    let rewritten = own.writes.iter().filter(|thing| **thing != Thing::Programs);
+    let reads: Vec<&Thing> = own.reads.iter().chain(rewritten).collect();
+    let written = earlier.touches.as_ref().map_or(&[][..], |touches| &touches.writes);
+    named || written.iter().any(|thing| reads.iter().any(|read| read.overlaps(thing)))
+}

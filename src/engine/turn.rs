@@ -1,0 +1,252 @@
+//! A step's turn, on a thread of its own: wanted or not, evaluated, locks taken, then carried out or forecast. A panic in here
+//! is this step's failure and nobody else's.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::attempt::{Attempt, milliseconds};
+use super::event::{Ending, Event, Failure, Teller, Timing};
+use super::forecast::{Forecast, Pending, cannot_tell, judge};
+use super::job::Job;
+use super::locks::{Locks, Refused};
+use super::stop::Stop;
+use super::voice::Voice;
+use crate::error::{Error, Kind, Result};
+use crate::host::{Facts, Host, StepScope, World};
+use crate::playbook::{Rendered, Scope, Wanted};
+use crate::step::fields::Span;
+use crate::step::{AnyStep, Fingerprint, Outputs, Touches};
+
+/// What all steps of a run share.
+pub struct Setting {
+    /// How they look at the world.
+    pub world: Arc<World>,
+    /// Tells what happens.
+    pub teller: Teller,
+    /// Named locks, and places at the workbench.
+    pub locks: Locks,
+    /// Ends every wait.
+    pub stop: Stop,
+    /// The folder of the playbook.
+    pub folder: Arc<std::path::PathBuf>,
+    /// The run's only clock.
+    pub deadline: Instant,
+    /// Whether nothing is written: no [`Host`] is ever made then.
+    pub dry_run: bool,
+    /// Whether we may look everywhere.
+    pub is_root: bool,
+    /// How long after its time a step may take to clean up before it is abandoned.
+    pub grace: Duration,
+}
+
+/// What one step is given.
+pub struct Turn {
+    pub job: Arc<dyn Job>,
+    pub scope: Arc<Scope>,
+    pub fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
+    /// Pending steps it waits for, in a dry-run.
+    pub pending: Vec<Pending>,
+    /// Steps above that were skipped or failed, and so have no outputs.
+    pub without_outputs: Vec<String>,
+    /// The step whose end made this one ready.
+    pub after: Option<usize>,
+}
+
+/// How a step ended, with what later steps use.
+pub struct Outcome {
+    pub ending: Ending,
+    pub changes: usize,
+    pub timing: Timing,
+    pub milliseconds: u64,
+    pub reason: Option<Failure>,
+    pub outputs: Option<Outputs>,
+    pub fingerprint: Option<Fingerprint>,
+    pub touches: Option<Touches>,
+}
+
+impl Outcome {
+    pub fn new(ending: Ending, reason: Option<Failure>) -> Self {
+        Self {
+            ending,
+            changes: 0,
+            timing: Timing::default(),
+            milliseconds: 0,
+            reason,
+            outputs: None,
+            fingerprint: None,
+            touches: None,
+        }
+    }
+
+    fn because(ending: Ending, why: impl Into<String>) -> Self {
+        Self::new(ending, Some(Failure::because(why)))
+    }
+}
+
+/// Takes the turn. `began` is told when the step must be over, once that is known.
+pub fn take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instant)) -> Outcome {
+    let about = turn.job.about();
+    let failed = |error: &Error| Outcome::new(Ending::Failed, Some(Failure::of(error, Some(about.place.clone()))));
+    match catch_unwind(AssertUnwindSafe(|| try_take(setting, turn, voice, began))) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => failed(&error),
+        Err(panic) => {
+            let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
+            failed(
+                &Error::new(Kind::Bug, format!("the agent itself failed: {said}"))
+                    .hint("this is a defect of the agent; please report it"),
+            )
+        }
+    }
+}
+
+fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instant)) -> Result<Outcome> {
+    let about = turn.job.about();
+    match turn.job.is_wanted(&turn.scope)? {
+        Wanted::Yes => {}
+        Wanted::No(expression) => return Ok(Outcome::because(Ending::Skipped, format!("`when: {expression}` is false"))),
+        Wanted::Unknown(why) => return unknown(setting, turn, why),
+    }
+    let step = match turn.job.render(&turn.scope)? {
+        Rendered::Ready(step) => step,
+        Rendered::Unknown { why } => return unknown(setting, turn, why),
+    };
+    let touches = step.touches();
+    let ready = Instant::now();
+    let names = if setting.dry_run { &[][..] } else { &touches.locks };
+    let taken = setting.locks.take(names, about.number, setting.deadline, |name, holder| {
+        voice.waiting(&format!("lock `{name}`, which step {holder} holds"));
+    });
+    let held = match taken {
+        Ok(held) => held,
+        Err(refused) => return Ok(refused_outcome(&refused)),
+    };
+    let locks = milliseconds(ready);
+    let start = Instant::now();
+    let own_limit = about.timeout.and_then(|timeout| start.checked_add(timeout));
+    let limit = own_limit.map_or(setting.deadline, |own| own.min(setting.deadline));
+    began(limit);
+    setting.teller.tell(Event::StepStarted {
+        step: about.number,
+        label: about.label.clone(),
+        kind: about.kind.to_owned(),
+        after: turn.after,
+    });
+    let scope = StepScope {
+        deadline: limit,
+        fingerprints: turn.fingerprints.clone(),
+        lines: voice.lines(),
+        playbook_folder: setting.folder.clone(),
+    };
+    let facts = Facts::new(setting.world.clone(), scope);
+    let mut outcome = if setting.dry_run {
+        forecast(setting, turn, step.as_ref(), &facts, voice)
+    } else {
+        carry_out(setting, turn, step.as_ref(), facts, voice, limit)
+    };
+    drop(held);
+    outcome.timing.locks = locks;
+    outcome.milliseconds = milliseconds(start);
+    outcome.touches = Some(touches);
+    Ok(outcome)
+}
+
+fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, voice: &Voice, limit: Instant) -> Outcome {
+    let about = turn.job.about();
+    let host = Host::new(facts);
+    let mut attempt = Attempt {
+        step,
+        host: &host,
+        world: &setting.world,
+        voice,
+        stop: &setting.stop,
+        limit,
+        retries: about.retries,
+        timing: Timing::default(),
+        made: 0,
+    };
+    let done = attempt.carry_out();
+    let (timing, changes) = (attempt.timing, attempt.made);
+    let outcome = match done {
+        Ok(finding) => {
+            // Whoever watches a step that always runs sees a new fingerprint each time: it counts as changed.
+            let fingerprint = if step.is_rechecked() { finding.fingerprint } else { Some(Fingerprint(rand::random())) };
+            let ending = if changes == 0 { Ending::Unchanged } else { Ending::Changed };
+            Outcome { outputs: Some(finding.outputs), fingerprint, ..Outcome::new(ending, None) }
+        }
+        Err(error) => {
+            let error = if Instant::now() >= limit { out_of_time(error, about.timeout, limit < setting.deadline) } else { error };
+            Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone()))))
+        }
+    };
+    Outcome { timing, changes, ..outcome }
+}
+
+/// Says whose time it was that ended.
+fn out_of_time(error: Error, timeout: Option<Duration>, own: bool) -> Error {
+    match timeout {
+        Some(timeout) if own => error.hint(format!("the step's `timeout: {}` is over", Span(timeout))),
+        _ => error.hint("the `deadline:` of the run is over"),
+    }
+}
+
+fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: &Facts, voice: &Voice) -> Outcome {
+    let about = turn.job.about();
+    let start = Instant::now();
+    let judged = judge(step, &about.uses, facts, &turn.pending, setting.is_root);
+    let timing = Timing { check: milliseconds(start), ..Timing::default() };
+    let outcome = match judged {
+        Ok(Forecast::Known(finding)) => {
+            finding.changes.iter().for_each(|change| voice.change(change, false));
+            let changes = finding.changes.len();
+            let (ending, fingerprint) =
+                if changes == 0 { (Ending::Unchanged, finding.fingerprint) } else { (Ending::WouldChange, None) };
+            Outcome { changes, outputs: Some(finding.outputs), fingerprint, ..Outcome::new(ending, None) }
+        }
+        Ok(Forecast::Unknown(why, finding)) => {
+            let changes = finding.map_or_else(Vec::new, |finding| finding.changes);
+            changes.iter().for_each(|change| voice.change(change, false));
+            Outcome { changes: changes.len(), ..Outcome::because(Ending::Unknown, why) }
+        }
+        Err(error) => Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone())))),
+    };
+    Outcome { timing, ..outcome }
+}
+
+/// Something it is made of is not known: in a dry-run the third answer; in a run only where a step that gives it did not run.
+fn unknown(setting: &Setting, turn: &Turn, why: String) -> Result<Outcome> {
+    let about = turn.job.about();
+    if setting.dry_run {
+        let why = turn
+            .pending
+            .iter()
+            .rev()
+            .find(|earlier| earlier.id.as_ref().is_some_and(|id| about.uses.contains(id)))
+            .map_or(why, cannot_tell);
+        return Ok(Outcome::because(Ending::Unknown, why));
+    }
+    match about.uses.iter().find(|id| turn.without_outputs.contains(id)) {
+        Some(id) => {
+            Ok(Outcome::because(Ending::Skipped, format!("it uses what step `{id}` gives, which did not run to its end")))
+        }
+        None => Err(Error::new(Kind::Missing, why).doing("evaluating its fields")),
+    }
+}
+
+fn refused_outcome(refused: &Refused) -> Outcome {
+    match refused {
+        Refused::Closed => Outcome::because(Ending::NotStarted, "another step failed first"),
+        Refused::TimedOut(None) => Outcome::because(Ending::NotStarted, "the `deadline:` of the run is over"),
+        Refused::TimedOut(Some((name, holder))) => Outcome::because(
+            Ending::NotStarted,
+            format!("the `deadline:` of the run is over; until then step {holder} held lock `{name}`"),
+        ),
+        Refused::Abandoned(name, holder) => Outcome::because(
+            Ending::NotStarted,
+            format!("it needs lock `{name}`, which step {holder} still held when it was abandoned"),
+        ),
+    }
+}

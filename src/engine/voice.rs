@@ -1,0 +1,60 @@
+//! How one step tells what happens to it; silenced once nobody waits for it any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::diff;
+use super::event::{Event, Teller};
+use crate::error::Error;
+use crate::host::LineSink;
+use crate::step::AnyChange;
+
+/// The voice of one step. Clones share it.
+#[derive(Clone)]
+pub struct Voice {
+    teller: Teller,
+    step: usize,
+    silenced: Arc<AtomicBool>,
+}
+
+impl Voice {
+    /// The voice of the step with this number.
+    #[must_use]
+    pub fn new(teller: Teller, step: usize) -> Self {
+        Self { teller, step, silenced: Arc::default() }
+    }
+
+    /// A step that was abandoned may still be at work; what it says is no part of the run any more.
+    pub fn silence(&self) {
+        self.silenced.store(true, Ordering::Relaxed);
+    }
+
+    fn tell(&self, event: Event) {
+        if !self.silenced.load(Ordering::Relaxed) {
+            self.teller.tell(event);
+        }
+    }
+
+    /// It waits for this.
+    pub fn waiting(&self, reason: &str) {
+        self.tell(Event::StepWaiting { step: self.step, reason: reason.to_owned() });
+    }
+
+    /// It makes this change, or would.
+    pub fn change(&self, change: &AnyChange, applying: bool) {
+        let diff = change.diff.as_ref().map(diff::unified);
+        self.tell(Event::Change { step: self.step, text: change.text.clone(), diff, applying });
+    }
+
+    /// It is tried again.
+    pub fn retried(&self, attempt: u32, because: &Error) {
+        self.tell(Event::StepRetried { step: self.step, attempt, because: because.to_string() });
+    }
+
+    /// Where the lines of its programs go.
+    #[must_use]
+    pub fn lines(&self) -> LineSink {
+        let voice = self.clone();
+        Arc::new(move |line| voice.tell(Event::Output { step: voice.step, line: line.to_owned() }))
+    }
+}
