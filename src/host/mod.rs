@@ -4,6 +4,7 @@
 //! is a named one, reviewed once, here. Both are cheap to clone and belong to one step of one run.
 
 pub mod aws;
+pub mod clock;
 pub mod files;
 pub mod git;
 pub mod instance;
