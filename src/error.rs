@@ -10,7 +10,7 @@ use std::fmt;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of failure this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Kind {
     /// The command line is wrong.
     Usage,
@@ -57,7 +57,7 @@ impl Kind {
 /// A failure, told from the outside in: what was being done, then why it did not work.
 ///
 /// Never holds a secret: whoever builds a message from a child's output or from a server's answer has redacted it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Error {
     kind: Kind,
     /// What was being done, innermost first.

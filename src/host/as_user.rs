@@ -2,13 +2,124 @@
 //!
 //! The parent sends one errand as JSON over a pipe (secrets included: pipes are private, argv is not) and reads one reply.
 
+use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::programs::Invocation;
+use super::tree::{self, Stop};
+use super::Facts;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::secret::{Secret, Sensitive};
 
 /// The hidden subcommand under which the agent re-executes itself.
 pub const SUBCOMMAND: &str = "__errand";
 
+/// What the line of the reply starts with, so that a library's stray print is not taken for it.
+const MARK: &str = "reply: ";
+
+/// Everything a helper can be sent for. A new kind is one variant here and its line in [`perform`].
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Errand {
+    /// Work in the file system.
+    Files(tree::Errand),
+}
+
+/// Does the errand as whoever we are; the answer is JSON, since each kind of errand has its own.
+fn perform(errand: &Errand) -> Result<serde_json::Value> {
+    match errand {
+        Errand::Files(errand) => match tree::perform(errand) {
+            Ok(reply) => json(&reply),
+            Err(Stop::Failed(error)) => Err(error),
+            // Only root meets a foreign tree, and root sends no helper to root.
+            Err(Stop::Foreign(user)) => Err(Error::new(Kind::Bug, format!("a helper was sent into a tree of user {user}"))),
+        },
+    }
+}
+
+impl Facts {
+    /// Sends a helper: the same agent, as this user.
+    ///
+    /// What it may do is the errand's own matter: questions send only errands that look, acts (see [`super::Host`]) any.
+    ///
+    /// # Errors
+    /// As the errand itself; when there is no such user; when the helper cannot be started.
+    pub(in crate::host) fn errand<T: DeserializeOwned>(&self, user: &str, errand: &Errand) -> Result<T> {
+        let (program, arguments) = ourselves();
+        let mut invocation = Invocation::new(program, arguments).as_user(user);
+        let mut text = Zeroizing::new(Vec::new());
+        serde_json::to_writer(&mut *text, errand).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+        invocation.stdin = Some(Sensitive::Secret(Secret::new(std::mem::take(&mut *text))));
+        let output = self.ask(&invocation).doing(|| format!("working as user `{user}`"))?;
+        let reply = output.stdout.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(MARK.as_bytes()));
+        let Some(reply) = reply else {
+            let said = output.required(&invocation, &self.world.options.redactor);
+            return Err(match said {
+                Ok(_) => Error::new(Kind::Bug, "the helper ended without an answer"),
+                Err(error) => error,
+            }
+            .doing(format!("working as user `{user}`")));
+        };
+        let reply: std::result::Result<T, Error> = serde_json::from_slice(reply)
+            .map_err(|error| Error::from_source(Kind::Bug, &error).doing("reading the helper's answer"))?;
+        reply
+    }
+}
+
+/// The program that is running, whatever has become of its file, and what makes it a helper.
+#[cfg(not(test))]
+fn ourselves() -> (&'static str, &'static [&'static str]) {
+    ("/proc/self/exe", &[SUBCOMMAND])
+}
+
+/// Under test the running program is the test suite: one of its tests plays the helper.
+#[cfg(test)]
+fn ourselves() -> (&'static str, &'static [&'static str]) {
+    ("/proc/self/exe", &["--exact", "host::as_user::tests::the_helper", "--ignored", "--nocapture", "--quiet"])
+}
+
 /// Reads one errand from standard input, does it, writes the reply to standard output.
 #[must_use]
 pub fn answer_errand() -> ExitCode {
-    ExitCode::FAILURE
+    match answer() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn answer() -> Result<()> {
+    // What the helper makes on the way is nobody else's, and its memory goes to no disk.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
+    let mut text = Zeroizing::new(Vec::new());
+    std::io::stdin().read_to_end(&mut text)?;
+    let errand: Errand = serde_json::from_slice(&text).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+    drop(text);
+    let reply = perform(&errand);
+    let mut line = Zeroizing::new(MARK.as_bytes().to_vec());
+    serde_json::to_writer(&mut *line, &reply).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+    line.insert(0, b'\n');
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()?;
+    Ok(())
+}
+
+fn json(reply: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(reply).map_err(|error| Error::from_source(Kind::Bug, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "not a test: what `ourselves` starts while testing"]
+    fn the_helper() {
+        assert_eq!(answer_errand(), ExitCode::SUCCESS);
+    }
 }

@@ -27,6 +27,8 @@ pub struct Machine {
     script: Arc<Script>,
     runtime: tokio::runtime::Runtime,
     redactor: Redactor,
+    /// Runs real programs, for real accounts.
+    real: bool,
     /// May ask AWS and git servers.
     pub online: bool,
     /// May run a user's guards.
@@ -57,6 +59,7 @@ impl Machine {
             script: Arc::default(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime"),
             redactor: Redactor::new(),
+            real: false,
             online: true,
             guards: true,
             stay_on_revision: false,
@@ -69,6 +72,12 @@ impl Machine {
         machine.write("etc/group", "root:x:0:\nubuntu:x:1000:\n");
         std::fs::create_dir_all(machine.path("state")).expect("a state folder");
         machine
+    }
+
+    /// A machine that runs real programs, as the real users of the machine the tests run on.
+    #[must_use]
+    pub fn real() -> Self {
+        Self { real: true, ..Self::new() }
     }
 
     /// A path below the machine's own folder.
@@ -155,8 +164,12 @@ impl Machine {
             runtime: self.runtime.handle().clone(),
         };
         let aws = Aws::new(self.runtime.handle().clone());
-        let programs = Arc::new(Scripted(self.script.clone()));
-        let world = World::with_parts(options, aws, programs, Databases(self.path("etc")));
+        let world = if self.real {
+            World::new(options, aws)
+        } else {
+            let programs = Arc::new(Scripted(self.script.clone()));
+            World::with_parts(options, aws, programs, Databases(self.path("etc")))
+        };
         let script = self.script.clone();
         let lines: LineSink =
             Arc::new(move |line| script.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));

@@ -25,6 +25,7 @@ pub mod fakes;
 mod accounts;
 mod as_user;
 mod cache;
+mod tree;
 mod world;
 
 pub use as_user::answer_errand;
