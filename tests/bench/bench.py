@@ -14,7 +14,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
 from instance import bootstrap, lock, paths  # noqa: E402
-from instance.lab import Lab, render  # noqa: E402
+from instance.bootstrap import render  # noqa: E402
+from instance.lab import Lab  # noqa: E402
 from instance.machine import Machine  # noqa: E402
 from meter import Meter  # noqa: E402
 from simulator import s1  # noqa: E402

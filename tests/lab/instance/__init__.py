@@ -10,6 +10,8 @@ From the ground up, each file using only what stands above it:
     settings    what this machine knows about its network, handed to the guests
     root        the guest's operating system, prepared once
     network     a little VPC: a bridge, a way out, the metadata address
+    processes   the guests' processes, seen from the host
+    control_groups  instances kept apart where the host has no systemd
     machine     one instance: boot, exec, reboot, power cut
     supervisor  the hypervisor of one instance, a process of its own
     bitbucket   a real sshd and a real repository

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Optional
 
-from simulator.client import REGION, Simulator
+from simulator.client import Simulator
 
 from . import paths
 from .command import LabError

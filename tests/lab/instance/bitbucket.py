@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -112,9 +113,7 @@ class Bitbucket:
                 self._network.inside("unshare", "--mount", "sh", "-c", script),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
-        probe = ["sh", "-c", f"for _ in $(seq 50); do ssh-keyscan -T 1 -t ed25519 {self.address} 2>/dev/null | grep -q ssh && exit; sleep 0.1; done; exit 1"]
-        if run(self._network.inside(*probe), check=False).returncode != 0:
-            raise LabError(f"sshd does not answer\n{self.log()}")
+        self._until_it_answers()
 
     def wrong_host_keys(self) -> None:
         """From now on the daemon shows keys nobody has pinned: somebody is in between."""
@@ -157,6 +156,14 @@ class Bitbucket:
         """What the daemon has written."""
         return (self.directory / "sshd.log").read_text(errors="replace")
 
+    def _until_it_answers(self) -> None:
+        for _ in range(50):
+            found = run(self._network.inside("ssh-keyscan", "-T", "1", "-t", "ed25519", self.address), check=False)
+            if "ssh-ed25519" in found.stdout:
+                return
+            time.sleep(0.1)
+        raise LabError(f"sshd does not answer\n{self.log()}")
+
     def _user_table(self) -> None:
         """This machine's users and groups with `git` and sshd's own among them."""
         users = [":".join(map(str, user)) for user in pwd.getpwall() if user.pw_name not in ("git", "sshd")]
@@ -175,7 +182,10 @@ def _key(path: Path, kind: str) -> None:
 
 
 def _git(*argv: object) -> str:
-    who = {"GIT_AUTHOR_NAME": "Lab", "GIT_AUTHOR_EMAIL": "lab@example.com", "GIT_COMMITTER_NAME": "Lab", "GIT_COMMITTER_EMAIL": "lab@example.com"}
+    who = {
+        f"GIT_{role}_{what}": value
+        for role in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "Lab"), ("EMAIL", "lab@example.com"))
+    }
     plain = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1", **who}
     return run(["git", "-c", "safe.directory=*", *argv], env=plain).stdout
 

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Dict, List, Optional, Union
 
-from . import paths, root, settings
-from .aws import REGION, Aws
+from simulator.client import REGION
+
+from . import control_groups, paths, root, settings
+from .aws import Aws
 from .bitbucket import Bitbucket
 from .command import LabError
-from .machine import Machine, remove_group
+from .machine import Machine
 from .network import Network
-from .supervisor import groups
 
 APPLICATION = "team/project_name-api.git"
 
@@ -44,8 +45,7 @@ class Lab:
         names = [machine.name for machine in self.machines()]
         self.network.down()
         for name in names:
-            for group in groups(name):
-                remove_group(group)
+            control_groups.leave_nothing(name)
         if self.directory.exists():
             # A mount that should not be there would make this delete somebody else's files.
             if f" {self.directory}/" in Path("/proc/self/mounts").read_text():

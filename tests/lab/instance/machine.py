@@ -11,10 +11,9 @@ import uuid
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
-from . import paths
+from . import control_groups, paths, processes
 from .command import LabError, run
 from .network import Network
-from .supervisor import groups
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -96,8 +95,8 @@ class Machine:
         """The first process of the instance, as the host numbers it."""
         nspawn = self._nspawn()
         # Before the guest's first process there is a short-lived child in the host's own process namespace.
-        mine = _process_namespace("self")
-        return next((pid for pid in _children(nspawn) if _process_namespace(pid) not in (None, mine)), None) if nspawn else None
+        mine = processes.namespace("self")
+        return next((pid for pid in processes.children(nspawn) if processes.namespace(pid) not in (None, mine)), None) if nspawn else None
 
     def wait(self, seconds: float = 60) -> str:
         """Waits until systemd has finished booting (cloud-init's stages included) and returns what it says."""
@@ -141,7 +140,7 @@ class Machine:
             path.read_text(errors="replace")
             for path in (self.directory / "nspawn.log", self.directory / "supervisor.log") if path.exists()
         ]
-        return "\n".join("\n".join(text.splitlines()[-40:]) for text in texts if text.strip())
+        return "\n".join("\n".join(text.replace("\r", "").splitlines()[-40:]) for text in texts if text.strip())
 
     def poweroff(self, seconds: float = 60) -> None:
         """Shuts down in order."""
@@ -160,7 +159,7 @@ class Machine:
         leader = self.leader()
         for pid in (nspawn, leader):
             if pid:
-                _kill(pid)
+                processes.send(pid)
         self._until(lambda: not self.running() and self._state(), 20, "lose its power")
 
     def suspend(self) -> None:
@@ -176,15 +175,14 @@ class Machine:
         if self.running():
             self.crash()
         self._network.detach(self.name)
-        for group in groups(self.name):
-            remove_group(group)
+        control_groups.leave_nothing(self.name)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _signal(self, number: int) -> None:
         listed = run(["ip", "netns", "pids", self._network.instance(self.name)]).stdout
-        mine = [int(pid) for pid in listed.split() if _process_namespace(pid) == _process_namespace(self.leader())]
+        mine = [int(pid) for pid in listed.split() if processes.namespace(pid) == processes.namespace(self.leader())]
         for pid in mine:
-            _kill(pid, number)
+            processes.send(pid, number)
 
     def _booted(self) -> Optional[str]:
         if not self.leader():
@@ -213,49 +211,3 @@ class Machine:
                 return answer
             time.sleep(0.05)
         raise LabError(f"{self.name} did not {what} within {seconds:.0f} s\n{self.why()}")
-
-
-def remove_group(group: Path) -> None:
-    """Removes a control group and those below it, which the guest's systemd made, and ours above it if it is the last."""
-    for _ in range(40):
-        for directory, _, _ in os.walk(group, topdown=False):
-            _remove_if_empty(directory)
-        if not group.exists():
-            break
-        time.sleep(0.05)  # its processes are killed, but not all have ended
-    _remove_if_empty(group.parent)
-
-
-def _remove_if_empty(directory: object) -> None:
-    try:
-        os.rmdir(directory)
-    except OSError:
-        pass
-
-
-def _kill(pid: int, number: int = signal.SIGKILL) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def _process_namespace(pid: object) -> Optional[str]:
-    try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
-    except OSError:
-        return None
-
-
-def _children(parent: int) -> List[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                # The name in brackets may hold anything; what follows the last bracket is fixed.
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[1]) == parent:
-                found.append(int(entry.name))
-    return found

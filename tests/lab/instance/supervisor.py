@@ -15,6 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from . import control_groups
 from .layers import stack
 
 # nspawn's word for "the guest asked for a reboot" when somebody else is in charge of restarting.
@@ -45,12 +46,12 @@ def _boot(directory: Path, root: Path, machine: dict, console: "Console") -> int
         f"--network-namespace-path=/run/netns/{machine['namespace']}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
     ]
     # With systemd on the host nspawn asks it for a scope; elsewhere it stays in the control group made for it here.
-    argv += [] if host_has_systemd() else ["--keep-unit"]
+    argv += [] if control_groups.host_has_systemd() else ["--keep-unit"]
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_LOG_LEVEL": "err"}
     with open(directory / "nspawn.log", "ab") as log:
         process = subprocess.Popen(
             [*argv, "/usr/lib/lab/init"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-            env=environment, preexec_fn=lambda: _own_groups(machine["name"]),
+            env=environment, preexec_fn=lambda: _become(machine["name"]),
         )
     (directory / "nspawn.pid").write_text(str(process.pid))
     console.follow(process.stdout)
@@ -59,33 +60,9 @@ def _boot(directory: Path, root: Path, machine: dict, console: "Console") -> int
     return ended
 
 
-def host_has_systemd() -> bool:
-    """Whether this machine's own first process is systemd."""
-    return Path("/run/systemd/system").is_dir()
-
-
-def groups(name: str):
-    """The control groups of an instance where the host has no systemd to keep instances apart."""
-    if host_has_systemd():
-        return
-    hierarchies = [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "cgroup.procs").exists()]
-    for hierarchy in hierarchies or [Path("/sys/fs/cgroup")]:
-        yield hierarchy / "bootstrap-agent-lab" / name
-
-
-def _own_groups(name: str) -> None:
-    """Two instances in one control group would each take the other's services for their own."""
+def _become(name: str) -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: without its hypervisor a machine has no power
-    for group in groups(name):
-        try:
-            group.mkdir(parents=True, exist_ok=True)
-            if group.parts[-3] == "cpuset":
-                for level in (group.parent, group):
-                    for what in ("cpuset.cpus", "cpuset.mems"):
-                        (level / what).write_text((level.parent / what).read_text())
-            (group / "cgroup.procs").write_text(str(os.getpid()))
-        except OSError as error:
-            print(f"control group {group}: {error}", file=sys.stderr)
+    control_groups.enter(name)
 
 
 class Console:
