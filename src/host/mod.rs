@@ -7,6 +7,7 @@ pub mod aws;
 pub mod clock;
 pub mod files;
 pub mod git;
+pub mod guard;
 pub mod instance;
 pub mod network;
 pub mod packages;

@@ -1,1 +1,6 @@
-//! Probes of the local application, and downloads over HTTPS: http, tcp, unix sockets.
+//! Probes of the local application (http, tcp, unix sockets), and downloads over HTTPS.
+
+mod download;
+mod probe;
+
+pub use probe::{HttpWish, Probe};

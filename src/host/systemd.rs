@@ -1,7 +1,26 @@
-//! systemd through `systemctl show`: always there, speaks to PID 1 even when the bus is not up, made for parsing.
+//! systemd through `systemctl show`: always there, speaks to PID 1 even when the bus is not up, made for parsing. This file
+//! looks; `act` starts and stops, `journal` reads what a unit said, `verify` tries a unit file out, `wish` compares.
+
+mod act;
+mod journal;
+mod verify;
+mod wish;
+
+pub use act::Verb;
+pub use wish::{Running, UnitChange, UnitWish};
+
+use std::path::Path;
 
 use super::Facts;
-use crate::error::Result;
+use super::programs::Invocation;
+use crate::error::{Context as _, Error, Kind, Result};
+
+/// Why nothing can be said of units on a machine (a laptop's container, a build box) that systemd did not boot.
+pub const NOT_RUNNING: &str = "cannot tell: systemd is not running here";
+
+/// The properties we ask for, in the order of [`UnitFacts`].
+const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainCode,ExecMainStatus,\
+    MainPID,InvocationID,NeedDaemonReload,Type";
 
 /// What systemd says of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,7 +37,9 @@ pub struct UnitFacts {
     pub result: String,
     /// How often systemd restarted it by itself since it was started.
     pub restarts: u32,
-    /// Exit status of the main process.
+    /// Whether the main process was ended by a signal, not by itself.
+    pub signalled: bool,
+    /// Exit status of the main process, or the signal's number.
     pub exit_status: i32,
     /// Process id of the main process; 0 when there is none.
     pub main_pid: u32,
@@ -26,6 +47,64 @@ pub struct UnitFacts {
     pub invocation_id: String,
     /// Whether the unit's file changed on disk since it was loaded.
     pub needs_reload: bool,
+    /// A service's type: `simple`, `exec`, `notify`, `oneshot`, …; empty for other kinds of units.
+    pub service_type: String,
+}
+
+impl UnitFacts {
+    fn parse(text: &str) -> Self {
+        let mut facts = Self::default();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            match key {
+                "LoadState" => value.clone_into(&mut facts.load_state),
+                "ActiveState" => value.clone_into(&mut facts.active_state),
+                "SubState" => value.clone_into(&mut facts.sub_state),
+                "UnitFileState" => value.clone_into(&mut facts.unit_file_state),
+                "Result" => value.clone_into(&mut facts.result),
+                "NRestarts" => facts.restarts = value.parse().unwrap_or(0),
+                // CLD_KILLED and CLD_DUMPED.
+                "ExecMainCode" => facts.signalled = matches!(value, "2" | "3"),
+                "ExecMainStatus" => facts.exit_status = value.parse().unwrap_or(0),
+                "MainPID" => facts.main_pid = value.parse().unwrap_or(0),
+                "InvocationID" => value.clone_into(&mut facts.invocation_id),
+                "NeedDaemonReload" => facts.needs_reload = value == "yes",
+                "Type" => value.clone_into(&mut facts.service_type),
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    /// Whether it is up.
+    pub fn is_active(&self) -> bool {
+        matches!(self.active_state.as_str(), "active" | "reloading")
+    }
+
+    /// Whether it is on its way up for the first time, which takes as long as it takes.
+    pub fn is_starting(&self) -> bool {
+        self.active_state == "activating" && self.sub_state != "auto-restart" && self.restarts == 0
+    }
+
+    /// Whether it is over with it: it failed, or dies and is started again and again. Says how, in words.
+    pub fn trouble(&self) -> Option<String> {
+        let how = if self.signalled {
+            format!("its main process was ended by signal {}", self.exit_status)
+        } else {
+            format!("its main process ended with exit status {}", self.exit_status)
+        };
+        let result = match self.result.as_str() {
+            "" | "success" | "exit-code" | "signal" => String::new(),
+            other => format!(" (`{other}`)"),
+        };
+        if self.active_state == "failed" {
+            return Some(format!("it failed: {how}{result}"));
+        }
+        match (self.sub_state.as_str(), self.restarts) {
+            ("auto-restart", 0) => Some(format!("it died at its start: {how}{result}")),
+            (_, 0) => None,
+            (_, times) => Some(format!("it dies and is restarted by systemd, {times} times so far: {how}{result}")),
+        }
+    }
 }
 
 impl Facts {
@@ -34,14 +113,61 @@ impl Facts {
     /// # Errors
     /// `Missing` where there is no systemd; `Failed` when it does not answer.
     pub fn unit(&self, name: &str) -> Result<UnitFacts> {
-        let _ = name;
-        todo!()
+        let asked = Invocation::new("systemctl", &["--no-pager", "show", PROPERTIES, "--", name]);
+        let output = self.world.programs.run(&asked, self.scope.deadline, None).map_err(|error| match error.kind() {
+            Kind::Missing => not_running(),
+            _ => error,
+        })?;
+        if output.success() {
+            return Ok(UnitFacts::parse(&output.text()));
+        }
+        if !is_booted() {
+            return Err(not_running());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next_back().unwrap_or("systemctl said nothing");
+        Err(Error::new(Kind::Failed, self.world.options.redactor.clean(said).into_owned()))
+            .doing(|| format!("asking systemd of `{name}`"))
+    }
+}
+
+/// As `sd_booted(3)` defines it.
+fn is_booted() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+fn not_running() -> Error {
+    Error::new(Kind::Missing, NOT_RUNNING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_become_facts() {
+        let facts = UnitFacts::parse(
+            "Type=exec\nMainPID=812\nNRestarts=0\nExecMainCode=0\nExecMainStatus=0\nResult=success\nLoadState=loaded\n\
+             ActiveState=active\nSubState=running\nUnitFileState=enabled\nNeedDaemonReload=yes\nInvocationID=ab12\n",
+        );
+        assert!(facts.is_active() && facts.needs_reload && facts.trouble().is_none() && !facts.is_starting());
+        assert_eq!((facts.main_pid, facts.invocation_id.as_str(), facts.service_type.as_str()), (812, "ab12", "exec"));
     }
 
-    /// The last lines of the unit's journal since its last start.
-    #[must_use]
-    pub fn journal_tail(&self, unit: &str, lines: usize) -> Vec<String> {
-        let _ = (unit, lines);
-        todo!()
+    #[test]
+    fn a_unit_that_dies_is_in_trouble() {
+        let dying = |active: &str, sub: &str, restarts: u32| UnitFacts {
+            active_state: active.into(),
+            sub_state: sub.into(),
+            restarts,
+            exit_status: 1,
+            ..UnitFacts::default()
+        };
+        assert_eq!(dying("failed", "failed", 0).trouble().unwrap(), "it failed: its main process ended with exit status 1");
+        assert!(dying("activating", "auto-restart", 0).trouble().unwrap().starts_with("it died at its start"));
+        assert!(dying("active", "running", 3).trouble().unwrap().contains("3 times so far"));
+        assert_eq!(dying("activating", "start", 0).trouble(), None);
+        assert!(dying("activating", "start", 0).is_starting());
+        assert_eq!(dying("inactive", "dead", 0).trouble(), None);
     }
 }

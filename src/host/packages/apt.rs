@@ -1,0 +1,325 @@
+//! Changing what is installed, with one `apt-get` call for a whole list: never asking, keeping configuration files that were
+//! changed, fetching the lists only when something is missing and they are old.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Request, failure, locks};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::Host;
+use crate::host::programs::{Invocation, Output};
+
+/// Lists younger than this are good enough.
+const FRESH: Duration = Duration::from_secs(3600);
+/// A package file larger than this is not what somebody meant to install.
+const LARGEST_FILE: u64 = 2 << 30;
+/// How often a lock that was taken just before us is waited for again.
+const LOCK_RACES: usize = 5;
+
+/// What to install in one go.
+#[derive(Debug, Clone, Default)]
+pub struct Transaction {
+    /// The packages.
+    pub install: Vec<Request>,
+    /// Also what they recommend.
+    pub recommends: bool,
+    /// Whether held packages may move: only when the playbook says something about their hold.
+    pub change_held: bool,
+}
+
+/// How old the lists are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    Absent,
+    Old,
+    Fresh,
+}
+
+impl Host {
+    /// Installs everything in one call.
+    ///
+    /// # Errors
+    /// `Missing` when a package does not exist; `TimedOut` when somebody held apt's locks; whatever apt says.
+    pub fn install_packages(&self, wanted: &Transaction) -> Result<()> {
+        let names: Vec<String> = wanted.install.iter().filter_map(name_of).collect();
+        let mut files = Vec::new();
+        for request in &wanted.install {
+            match request {
+                Request::Named(_) => {}
+                Request::File(path) => files.push(path.display().to_string()),
+                Request::Remote { url, sha256 } => {
+                    let path = self.world.options.state.join("downloads").join(format!("{sha256}.deb"));
+                    self.download_file(url, sha256, LARGEST_FILE, &path)?;
+                    files.push(path.display().to_string());
+                }
+            }
+        }
+        let mut arguments = vec!["install".to_owned(), "--no-remove".to_owned()];
+        arguments.push(format!("-oAPT::Install-Recommends={}", wanted.recommends));
+        // Only a version that somebody wrote down may be older than the installed one.
+        if !files.is_empty() || names.iter().any(|name| name.contains('=')) {
+            arguments.push("--allow-downgrades".into());
+        }
+        if wanted.change_held {
+            arguments.push("--allow-change-held-packages".into());
+        }
+        arguments.push("--".into());
+        arguments.extend(names.iter().chain(&files).cloned());
+        let done = self.install_with_lists(&names, &arguments);
+        for request in &wanted.install {
+            if let Request::Remote { sha256, .. } = request {
+                self.remove(&self.world.options.state.join("downloads").join(format!("{sha256}.deb")))?;
+            }
+        }
+        done
+    }
+
+    fn install_with_lists(&self, names: &[String], arguments: &[String]) -> Result<()> {
+        let lists = lists_in(Path::new("/var/lib/apt/lists"), SystemTime::now());
+        // Files may need dependencies, but mostly do not: their lists are fetched when the first try fails.
+        let updated = if !names.is_empty() && lists != Lists::Fresh { Some(self.update_lists()) } else { None };
+        let output = self.apt_get(arguments)?;
+        if output.success() {
+            return Ok(());
+        }
+        let update = match updated {
+            Some(update) => update,
+            None => {
+                let update = self.update_lists();
+                let again = self.apt_get(arguments)?;
+                if again.success() {
+                    return Ok(());
+                }
+                return self.explain(names, &again, update);
+            }
+        };
+        self.explain(names, &output, update)
+    }
+
+    /// Why the last try failed: names that do not exist, lists that could not be had, or apt's own words.
+    fn explain(&self, names: &[String], output: &Output, update: Result<()>) -> Result<()> {
+        if let Some(missing) = self.missing_among(names)? {
+            return Err(missing.doing("installing packages"));
+        }
+        update?;
+        Err(failure::of("installing packages", output, &self.world.options.redactor))
+    }
+
+    /// Removes packages, and leaves their configuration.
+    ///
+    /// # Errors
+    /// `TimedOut` when somebody held apt's locks; whatever apt says.
+    pub fn remove_packages(&self, names: &[String]) -> Result<()> {
+        let mut arguments = vec!["remove".to_owned(), "--allow-change-held-packages".into(), "--".into()];
+        arguments.extend_from_slice(names);
+        let output = self.apt_get(&arguments)?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(failure::of("removing packages", &output, &self.world.options.redactor))
+    }
+
+    /// Holds packages at their version, or lets them go.
+    ///
+    /// # Errors
+    /// When apt cannot write that down.
+    pub fn hold_packages(&self, names: &[String], hold: bool) -> Result<()> {
+        self.wait_for_apt()?;
+        let mut asked = Invocation::new("apt-mark", &[if hold { "hold" } else { "unhold" }, "--"]);
+        asked.arguments.extend_from_slice(names);
+        let output = self.run_apt(asked)?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(failure::of("holding packages", &output, &self.world.options.redactor))
+    }
+
+    /// Finishes what a stopped dpkg had begun.
+    ///
+    /// # Errors
+    /// When a package's own scripts fail.
+    pub fn finish_interrupted_packages(&self) -> Result<()> {
+        self.wait_for_apt()?;
+        let output =
+            self.run_apt(Invocation::new("dpkg", &["--configure", "--pending", "--force-confdef", "--force-confold"]))?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(failure::of("finishing an interrupted installation", &output, &self.world.options.redactor))
+    }
+
+    fn update_lists(&self) -> Result<()> {
+        // Without this mode apt calls it a success when a repository could not be reached.
+        let arguments = ["update".to_owned(), "-oAPT::Update::Error-Mode=any".into()];
+        let output = self.apt_get(&arguments)?;
+        if output.success() {
+            return Ok(());
+        }
+        Err(failure::of("fetching the package lists", &output, &self.world.options.redactor))
+    }
+
+    fn apt_get(&self, arguments: &[String]) -> Result<Output> {
+        for _ in 0..LOCK_RACES {
+            self.wait_for_apt()?;
+            let left = self.scope.deadline.saturating_duration_since(Instant::now()).as_secs();
+            let mut asked = Invocation::new(
+                "apt-get",
+                &[
+                    "--yes",
+                    "--quiet=2",
+                    "-oDpkg::Options::=--force-confdef",
+                    "-oDpkg::Options::=--force-confold",
+                    "-oDpkg::Use-Pty=0",
+                    "-oAcquire::Retries=3",
+                ],
+            );
+            asked.arguments.push(format!("-oDPkg::Lock::Timeout={left}"));
+            asked.arguments.extend_from_slice(arguments);
+            let output = self.run_apt(asked)?;
+            let lost_a_race = !output.success() && locks::Holder::of_any(&locks::all()).is_some();
+            if !lost_a_race {
+                return Ok(output);
+            }
+        }
+        Err(Error::new(Kind::Failed, "others kept taking apt's locks just before us"))
+    }
+
+    fn run_apt(&self, mut asked: Invocation) -> Result<Output> {
+        asked.live = true;
+        for (name, value) in [
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("DEBIAN_PRIORITY", "critical"),
+            ("APT_LISTCHANGES_FRONTEND", "none"),
+            ("UCF_FORCE_CONFFOLD", "1"),
+            // What has to be restarted is what the playbook says, not what needrestart guesses, us among it.
+            ("NEEDRESTART_SUSPEND", "1"),
+        ] {
+            asked.environment.insert(name.to_owned(), value.into());
+        }
+        let program = asked.program.clone();
+        self.world
+            .programs
+            .run(&asked, self.scope.deadline, Some(&self.scope.lines))
+            .map_err(|error| if error.kind() == Kind::Missing { super::no_apt() } else { error })
+            .doing(|| format!("running `{program}`"))
+    }
+
+    fn wait_for_apt(&self) -> Result<()> {
+        locks::wait_for(&locks::all(), self.scope.deadline, &|line| (self.scope.lines)(line))
+    }
+
+    /// The names that no repository knows, or have no such version, as an error; `None` when all of them exist.
+    fn missing_among(&self, names: &[String]) -> Result<Option<Error>> {
+        let known = self.run_quietly("apt-cache", &["pkgnames"])?;
+        let known = known.text();
+        let all: std::collections::HashSet<&str> = known.lines().collect();
+        let bare = |name: &str| name.split([':', '=']).next().unwrap_or_default().to_owned();
+        let mut unknown = Vec::new();
+        let mut hint = None;
+        for name in names {
+            let wanted = bare(name);
+            if !all.contains(wanted.as_str()) {
+                let near =
+                    all.iter().map(|known| (strsim::jaro_winkler(known, &wanted), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
+                if let (None, Some((score, near))) = (&hint, near) {
+                    hint = (score > 0.85).then(|| format!("did you mean `{near}`?"));
+                }
+                unknown.push(format!("`{wanted}`"));
+            } else if let Some((_, version)) = name.split_once('=') {
+                let versions = versions(&self.run_quietly("apt-cache", &["madison", &wanted])?.text());
+                let pattern: super::NamedPackage = name.parse().map_err(|why: String| Error::new(Kind::Bug, why))?;
+                if !versions.iter().any(|version| pattern.accepts(version)) {
+                    unknown.push(format!("`{wanted}` in version `{version}`"));
+                    hint.get_or_insert(match versions.as_slice() {
+                        [] => format!("`{wanted}` is named by others only; no repository has it"),
+                        some => format!("there is {}", some.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ")),
+                    });
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        let noun = if unknown.len() == 1 { "package" } else { "packages" };
+        let error = Error::new(Kind::Missing, format!("no repository of this machine has {noun} {}", unknown.join(", ")));
+        Ok(Some(match hint {
+            Some(hint) => error.hint(hint),
+            None => error.hint("is its repository configured (`/etc/apt/sources.list.d`)?"),
+        }))
+    }
+
+    fn run_quietly(&self, program: &str, arguments: &[&str]) -> Result<Output> {
+        self.world.programs.run(&Invocation::new(program, arguments), self.scope.deadline, None)
+    }
+}
+
+/// Versions from `apt-cache madison`: ` nginx | 1.22.1-9 | source`.
+fn versions(text: &str) -> Vec<String> {
+    let mut all: Vec<String> =
+        text.lines().filter_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned()).collect();
+    all.dedup();
+    all
+}
+
+fn name_of(request: &Request) -> Option<String> {
+    match request {
+        Request::Named(package) => Some(package.to_string()),
+        Request::File(_) | Request::Remote { .. } => None,
+    }
+}
+
+/// Whether dpkg's journal holds anything: it is emptied at the end of every run of dpkg.
+pub(super) fn has_journal(updates: &Path) -> bool {
+    std::fs::read_dir(updates).is_ok_and(|entries| entries.flatten().next().is_some())
+}
+
+/// How old the lists in this folder are: apt renames files into it with each update that brought something.
+fn lists_in(folder: &Path, now: SystemTime) -> Lists {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Lists::Absent };
+    let has_lists = entries.flatten().any(|entry| entry.file_name().to_string_lossy().ends_with("Release"));
+    if !has_lists {
+        return Lists::Absent;
+    }
+    // An update that brought nothing new leaves its trace in `partial` only, if at all.
+    let newest = [folder.to_owned(), folder.join("partial")]
+        .iter()
+        .filter_map(|path| std::fs::metadata(path).and_then(|facts| facts.modified()).ok())
+        .max();
+    // A time stamp from the future comes from a wrong clock: it proves nothing.
+    match newest.and_then(|changed| now.duration_since(changed).ok()) {
+        Some(age) if age < FRESH => Lists::Fresh,
+        _ => Lists::Old,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_absent_old_or_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = folder.path().join("lists");
+        let now = SystemTime::now();
+        assert_eq!(lists_in(&lists, now), Lists::Absent);
+        std::fs::create_dir_all(lists.join("partial")).unwrap();
+        assert_eq!(lists_in(&lists, now), Lists::Absent, "an image is often shipped with the folder, but empty");
+        std::fs::write(lists.join("deb.debian.org_dists_bookworm_InRelease"), "").unwrap();
+        assert_eq!(lists_in(&lists, SystemTime::now()), Lists::Fresh);
+        assert_eq!(lists_in(&lists, SystemTime::now() + FRESH + Duration::from_secs(5)), Lists::Old);
+        assert_eq!(lists_in(&lists, now - Duration::from_secs(60)), Lists::Old, "the clock was wrong");
+    }
+
+    #[test]
+    fn the_journal_of_a_stopped_dpkg_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!has_journal(folder.path()));
+        std::fs::write(folder.path().join("0001"), "").unwrap();
+        assert!(has_journal(folder.path()));
+    }
+
+    #[test]
+    fn versions_are_read_from_madison() {
+        assert_eq!(versions(" nginx | 1.22.1-9 | x\n nginx | 1.22.1-9 | y\n nginx | 1.18 | z\n"), ["1.22.1-9", "1.18"]);
+    }
+}

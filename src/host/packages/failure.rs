@@ -1,0 +1,77 @@
+//! What apt and dpkg said when they failed, and what it means. Their words decide about hints and retries only, never about
+//! whether something succeeded: that is the exit code's and the next check's business.
+
+use crate::error::{Error, Kind};
+use crate::host::programs::{Output, Status};
+use crate::secret::Redactor;
+
+/// How much of the output is shown.
+const LINES: usize = 20;
+
+/// The failure of a program of apt's.
+pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
+    let said = format!("{}\n{}", output.text(), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    // apt marks what went wrong with `E:`; the first one is the reason, later ones its consequences.
+    let reason = lines.iter().find_map(|line| line.strip_prefix("E: ")).map_or_else(|| ended(output.status), str::to_owned);
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let kind = if has(&["Failed to fetch", "Temporary failure resolving", "Could not connect", "Connection timed out"]) {
+        Kind::Unreachable
+    } else {
+        Kind::Failed
+    };
+    let shown = lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| redactor.clean(line).into_owned());
+    let error = Error::new(kind, redactor.clean(&reason).into_owned()).tail(shown).doing(doing);
+    if has(&["No space left on device", "You don't have enough free space"]) {
+        error.with_kind(Kind::Failed).hint("the disk is full; free some space, the next run finishes the work")
+    } else if has(&["is not valid yet"]) {
+        error.hint("the clock of this machine is behind; wait for time synchronisation")
+    } else {
+        error
+    }
+}
+
+/// How a program ended, in words.
+fn ended(status: Status) -> String {
+    match status {
+        Status::Code(code) => format!("it ended with exit code {code}"),
+        Status::Signal(signal) => format!("it was ended by signal {signal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(stdout: &str, stderr: &str) -> Output {
+        Output { status: Status::Code(100), stdout: stdout.into(), stderr: stderr.into() }
+    }
+
+    #[test]
+    fn the_first_complaint_is_the_reason() {
+        let error = of("installing", &output("Reading…\n", "E: broken thing\nE: consequence\n"), &Redactor::new());
+        assert_eq!(error.to_string(), "installing: broken thing");
+        assert_eq!(error.last_lines(), ["Reading…", "E: broken thing", "E: consequence"]);
+        assert_eq!(error.kind(), Kind::Failed);
+    }
+
+    #[test]
+    fn a_full_disk_is_no_network_trouble() {
+        let error =
+            of("installing", &output("", "E: Failed to fetch x  write (28: No space left on device)\n"), &Redactor::new());
+        assert_eq!(error.kind(), Kind::Failed);
+        assert!(error.advice().unwrap().contains("disk is full"));
+    }
+
+    #[test]
+    fn an_unreachable_mirror_is_worth_another_try() {
+        let error = of("updating", &output("", "E: Failed to fetch x  Temporary failure resolving 'y'\n"), &Redactor::new());
+        assert_eq!(error.kind(), Kind::Unreachable);
+    }
+
+    #[test]
+    fn silence_is_told_as_the_exit() {
+        let killed = Output { status: Status::Signal(9), stdout: Vec::new(), stderr: Vec::new() };
+        assert!(of("installing", &killed, &Redactor::new()).to_string().contains("signal 9"));
+    }
+}

@@ -1,0 +1,149 @@
+//! Waiting for the four locks of apt and dpkg, and saying who holds them. Retrying is the wrong answer to a lock whose holder
+//! will finish, and `DPkg::Lock::Timeout` does not cover the lists, so we look for ourselves.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::error::{Error, Kind, Result};
+
+/// Locked independently of each other; `apt-get update` takes only the first.
+pub(super) const LOCKS: [&str; 4] =
+    ["/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
+
+/// How often we look.
+const EVERY: Duration = Duration::from_millis(100);
+/// How often we say that we are still waiting.
+const SAY_EVERY: Duration = Duration::from_secs(4);
+
+/// Who keeps us waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holder {
+    pid: i32,
+    command: String,
+}
+
+impl Holder {
+    /// The process that holds one of these locks, if one does.
+    pub(super) fn of_any<P: AsRef<Path>>(locks: &[P]) -> Option<Self> {
+        locks.iter().find_map(|lock| Self::of(lock.as_ref()).ok().flatten())
+    }
+
+    fn of(lock: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        #[allow(clippy::cast_possible_truncation, reason = "the constants are below 3; their types differ by platform")]
+        let mut asked =
+            libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+        fcntl(&file, FcntlArg::F_GETLK(&mut asked))?;
+        if i32::from(asked.l_type) == libc::F_UNLCK {
+            return Ok(None);
+        }
+        let command = std::fs::read_to_string(format!("/proc/{}/comm", asked.l_pid)).unwrap_or_default();
+        Ok(Some(Self { pid: asked.l_pid, command: command.trim().to_owned() }))
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.command.as_str() {
+            // Locks of a process outside our view (another namespace) come without its id.
+            "" => f.write_str("another process"),
+            command => write!(f, "{command} (pid {})", self.pid),
+        }
+    }
+}
+
+/// Waits until nobody holds any of them.
+///
+/// # Errors
+/// `TimedOut`, naming the holder.
+pub(super) fn wait_for<P: AsRef<Path>>(locks: &[P], deadline: Instant, say: &dyn Fn(&str)) -> Result<()> {
+    let begun = Instant::now();
+    let mut said: Option<Instant> = None;
+    while let Some(holder) = Holder::of_any(locks) {
+        let now = Instant::now();
+        let waited = now.duration_since(begun).as_secs();
+        if now >= deadline {
+            let why = format!("{holder} held the apt lock for all of the {waited} s that were left");
+            return Err(Error::new(Kind::TimedOut, why));
+        }
+        if said.is_none_or(|last| now.duration_since(last) >= SAY_EVERY) {
+            say(&format!("waiting for apt lock held by {holder}, {waited} s"));
+            said = Some(now);
+        }
+        std::thread::sleep(EVERY.min(deadline.saturating_duration_since(now)));
+    }
+    if said.is_some() {
+        say(&format!("apt lock is free after {} s", begun.elapsed().as_secs()));
+    }
+    Ok(())
+}
+
+/// The locks of this machine.
+pub(super) fn all() -> Vec<PathBuf> {
+    LOCKS.iter().map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Another process that holds a real lock of the kind apt takes, until it is killed.
+    fn hold(path: &Path) -> Child {
+        let script = "use Fcntl qw(:flock F_SETLK F_WRLCK SEEK_SET); open(my $f, '>', $ARGV[0]) or die; \
+            fcntl($f, F_SETLK, pack('s s x4 q q i x4', F_WRLCK, SEEK_SET, 0, 0, 0)) or die \"$!\"; $| = 1; print \"held\\n\"; sleep 60;";
+        let mut child =
+            Command::new("perl").arg("-e").arg(script).arg(path).stdout(Stdio::piped()).spawn().expect("perl is part of Debian");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n");
+        child
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_named_and_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock");
+        let mut child = hold(&lock);
+        let pid = child.id();
+        let free_elsewhere = folder.path().join("no-such-lock");
+        let locks = [free_elsewhere, lock];
+
+        let too_late = wait_for(&locks, Instant::now(), &|_| ()).unwrap_err();
+        assert_eq!(too_late.kind(), Kind::TimedOut);
+        assert!(too_late.to_string().contains(&format!("perl (pid {pid})")), "{too_late}");
+
+        let said = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(300));
+                child.kill().unwrap();
+                child.wait().unwrap();
+            });
+            let say = |line: &str| said.lock().unwrap().push(line.to_owned());
+            wait_for(&locks, Instant::now() + Duration::from_secs(20), &say).unwrap();
+        });
+        let said = said.into_inner().unwrap();
+        assert_eq!(said[0], format!("waiting for apt lock held by perl (pid {pid}), 0 s"));
+        assert_eq!(said.len(), 2, "{said:?}");
+    }
+
+    #[test]
+    fn a_free_lock_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock");
+        std::fs::write(&lock, "").unwrap();
+        wait_for(&[lock], Instant::now(), &|line| panic!("{line}")).unwrap();
+    }
+}
