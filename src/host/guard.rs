@@ -12,8 +12,6 @@ use super::{Answer, Facts, Host};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
-/// How much of its output an error shows.
-const TAIL: usize = 40;
 /// Why a dry-run does not know a guard's answer.
 const NOT_ASKED: &str = "cannot tell: a dry-run asks guards only with `--run-guards`";
 
@@ -64,7 +62,7 @@ pub struct Guard(UserProgram);
 
 impl Guard {
     /// The user's promise that this program only looks.
-    pub fn promised_to_only_look(program: UserProgram) -> Self {
+    pub fn new(program: UserProgram) -> Self {
         Self(program)
     }
 }
@@ -74,7 +72,7 @@ impl Facts {
     ///
     /// # Errors
     /// Any other end: a broken guard is never a "no".
-    pub fn ask(&self, guard: &Guard) -> Result<Answer<bool>> {
+    pub fn guard_holds(&self, guard: &Guard) -> Result<Answer<bool>> {
         if !self.world.options.guards {
             return Ok(Answer::Unknown(NOT_ASKED.into()));
         }
@@ -108,8 +106,7 @@ impl Facts {
 
     /// A question's output is an answer, and is not shown while it runs.
     fn run_users(&self, program: &UserProgram, live: bool) -> Result<Output> {
-        let lines = live.then_some(&self.scope.lines);
-        self.world.programs.run(&Invocation { live, ..program.invocation()? }, self.scope.deadline, lines)
+        self.ask(&Invocation { live, ..program.invocation()? })
     }
 
     fn must_end_well(&self, program: &UserProgram, output: &Output, good: &[i32]) -> Result<i32> {
@@ -124,10 +121,7 @@ impl Facts {
         if !program.shown {
             return error.hint("its output is not shown, because the playbook says so (`output`)");
         }
-        let said = format!("{}\n{}", output.text(), String::from_utf8_lossy(&output.stderr));
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = lines.iter().skip(lines.len().saturating_sub(TAIL));
-        error.tail(last.map(|line| self.world.options.redactor.clean(line).into_owned()))
+        error.tail(output.last_lines(&self.world.options.redactor))
     }
 }
 
@@ -144,10 +138,8 @@ impl Host {
 
 fn in_words(status: Status) -> String {
     match status {
-        Status::Code(126) => "ended with exit code 126 (found, but cannot be executed)".into(),
-        Status::Code(127) => "ended with exit code 127 (a program was not found)".into(),
-        Status::Code(code) => format!("ended with exit code {code}"),
-        Status::Signal(9) => "was ended by signal 9 (not by us; perhaps by the kernel, out of memory)".into(),
-        Status::Signal(signal) => format!("was ended by signal {signal}"),
+        Status::Code(126) => "exited with 126 (found, but cannot be executed)".into(),
+        Status::Code(127) => "exited with 127 (a program was not found)".into(),
+        other => other.to_string(),
     }
 }

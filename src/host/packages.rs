@@ -108,7 +108,7 @@ impl Facts {
     pub fn packages(&self) -> Result<Arc<Packages>> {
         self.world.cache.get("packages", || {
             let asked = Invocation::new("dpkg-query", &["--show", "--showformat", FORMAT]);
-            let output = self.world.programs.run(&asked, self.scope.deadline, None).map_err(|error| match error.kind() {
+            let output = self.ask(&asked).map_err(|error| match error.kind() {
                 Kind::Missing => no_apt(),
                 _ => error,
             })?;
@@ -130,7 +130,7 @@ impl Facts {
         }
         let shown = path.display().to_string();
         let asked = Invocation::new("dpkg-deb", &["--show", "--showformat", "${Package}\\t${Version}", &shown]);
-        let output = self.world.programs.run(&asked, self.scope.deadline, None).map_err(|error| match error.kind() {
+        let output = self.ask(&asked).map_err(|error| match error.kind() {
             Kind::Missing => no_apt(),
             _ => error,
         })?;

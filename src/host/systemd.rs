@@ -114,7 +114,7 @@ impl Facts {
     /// `Missing` where there is no systemd; `Failed` when it does not answer.
     pub fn unit(&self, name: &str) -> Result<UnitFacts> {
         let asked = Invocation::new("systemctl", &["--no-pager", "show", PROPERTIES, "--", name]);
-        let output = self.world.programs.run(&asked, self.scope.deadline, None).map_err(|error| match error.kind() {
+        let output = self.ask(&asked).map_err(|error| match error.kind() {
             Kind::Missing => not_running(),
             _ => error,
         })?;

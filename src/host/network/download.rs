@@ -25,7 +25,7 @@ impl Facts {
         let mut bytes = Vec::new();
         let (client, mut sink) = (client(true)?, Memory(&mut bytes));
         let work = fetch(&client, url, sha256, limit, self.deadline(), &mut sink);
-        self.world.options.runtime.block_on(work).doing(|| format!("downloading `{url}`"))?;
+        self.waits.during(|| self.world.options.runtime.block_on(work)).doing(|| format!("downloading `{url}`"))?;
         Ok(bytes)
     }
 }
@@ -52,7 +52,7 @@ impl Host {
             .doing(|| format!("writing `{}`", partial.display()))?;
         let (client, mut sink) = (client(true)?, OnDisk(&mut file));
         let work = fetch(&client, url, sha256, limit, self.deadline(), &mut sink);
-        let fetched = self.world.options.runtime.block_on(work).doing(|| format!("downloading `{url}`"));
+        let fetched = self.waits.during(|| self.world.options.runtime.block_on(work)).doing(|| format!("downloading `{url}`"));
         match fetched.and_then(|()| fs::rename(&partial, path).doing(|| format!("naming `{}`", path.display()))) {
             Ok(()) => Ok(()),
             Err(error) => {

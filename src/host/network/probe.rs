@@ -46,7 +46,7 @@ impl Facts {
     /// When the URL makes no sense; an application that does not answer is `NotYet`.
     pub fn probe_http(&self, wish: &HttpWish) -> Result<Probe> {
         let client: Arc<ProbeClient> = self.world.cache.get("http probe client", probe_client)?;
-        Ok(self.world.options.runtime.block_on(ask(&client.0, wish)))
+        Ok(self.waits.during(|| self.world.options.runtime.block_on(ask(&client.0, wish))))
     }
 
     /// One TCP connection.
@@ -63,7 +63,7 @@ impl Facts {
         };
         let mut last = format!("`{address}` has no address");
         for address in addresses {
-            match std::net::TcpStream::connect_timeout(&address, timeout) {
+            match self.waits.during(|| std::net::TcpStream::connect_timeout(&address, timeout)) {
                 Ok(_) => return Ok(Probe::Healthy),
                 Err(error) => last = in_words(&error, timeout),
             }

@@ -197,15 +197,13 @@ impl Host {
             asked.environment.insert(name.to_owned(), value.into());
         }
         let program = asked.program.clone();
-        self.world
-            .programs
-            .run(&asked, self.scope.deadline, Some(&self.scope.lines))
+        self.ask(&asked)
             .map_err(|error| if error.kind() == Kind::Missing { super::no_apt() } else { error })
             .doing(|| format!("running `{program}`"))
     }
 
     fn wait_for_apt(&self) -> Result<()> {
-        locks::wait_for(&locks::all(), self.scope.deadline, &|line| (self.scope.lines)(line))
+        self.waits.during(|| locks::wait_for(&locks::all(), self.scope.deadline, &|line| (self.scope.lines)(line)))
     }
 
     /// The names that no repository knows, or have no such version, as an error; `None` when all of them exist.
@@ -249,7 +247,7 @@ impl Host {
     }
 
     fn run_quietly(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        self.world.programs.run(&Invocation::new(program, arguments), self.scope.deadline, None)
+        self.ask(&Invocation::new(program, arguments))
     }
 }
 

@@ -2,26 +2,23 @@
 //! whether something succeeded: that is the exit code's and the next check's business.
 
 use crate::error::{Error, Kind};
-use crate::host::programs::{Output, Status};
+use crate::host::programs::Output;
 use crate::secret::Redactor;
-
-/// How much of the output is shown.
-const LINES: usize = 20;
 
 /// The failure of a program of apt's.
 pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
     let said = format!("{}\n{}", output.text(), String::from_utf8_lossy(&output.stderr));
     let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     // apt marks what went wrong with `E:`; the first one is the reason, later ones its consequences.
-    let reason = lines.iter().find_map(|line| line.strip_prefix("E: ")).map_or_else(|| ended(output.status), str::to_owned);
+    let reason =
+        lines.iter().find_map(|line| line.strip_prefix("E: ")).map_or_else(|| format!("it {}", output.status), str::to_owned);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let kind = if has(&["Failed to fetch", "Temporary failure resolving", "Could not connect", "Connection timed out"]) {
         Kind::Unreachable
     } else {
         Kind::Failed
     };
-    let shown = lines.iter().skip(lines.len().saturating_sub(LINES)).map(|line| redactor.clean(line).into_owned());
-    let error = Error::new(kind, redactor.clean(&reason).into_owned()).tail(shown).doing(doing);
+    let error = Error::new(kind, redactor.clean(&reason).into_owned()).tail(output.last_lines(redactor)).doing(doing);
     if has(&["No space left on device", "You don't have enough free space"]) {
         error.with_kind(Kind::Failed).hint("the disk is full; free some space, the next run finishes the work")
     } else if has(&["is not valid yet"]) {
@@ -31,17 +28,10 @@ pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
     }
 }
 
-/// How a program ended, in words.
-fn ended(status: Status) -> String {
-    match status {
-        Status::Code(code) => format!("it ended with exit code {code}"),
-        Status::Signal(signal) => format!("it was ended by signal {signal}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::programs::Status;
 
     fn output(stdout: &str, stderr: &str) -> Output {
         Output { status: Status::Code(100), stdout: stdout.into(), stderr: stderr.into() }

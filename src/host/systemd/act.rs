@@ -101,7 +101,7 @@ impl Host {
     fn systemctl(&self, arguments: &[&str]) -> Result<()> {
         let mut asked = Invocation::new("systemctl", &["--no-ask-password", "--no-pager", "--quiet"]);
         asked.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        let output = self.world.programs.run(&asked, self.scope.deadline, None).map_err(|error| match error.kind() {
+        let output = self.ask(&asked).map_err(|error| match error.kind() {
             Kind::Missing => super::not_running(),
             _ => error,
         })?;
@@ -130,7 +130,7 @@ impl Host {
             if told_by_itself || !facts.is_active() && !facts.is_starting() || begun.elapsed() >= SETTLING {
                 return Ok(());
             }
-            std::thread::sleep(EVERY);
+            self.waits.during(|| std::thread::sleep(EVERY));
         }
     }
 

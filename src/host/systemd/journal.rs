@@ -16,7 +16,7 @@ impl Facts {
         let patience = Instant::now() + JOURNAL_DELAY;
         let facts = self.unit(unit).unwrap_or_default();
         // Asks journald to take in what processes have written so far; only root may, and nothing is lost without it.
-        let _ = self.world.programs.run(&Invocation::new("journalctl", &["--sync"]), self.scope.deadline, None);
+        let _ = self.ask(&Invocation::new("journalctl", &["--sync"]));
         loop {
             let tail = self.read_journal(unit, &facts, lines);
             if !tail.is_empty() || Instant::now() >= patience {
@@ -37,7 +37,7 @@ impl Facts {
         } else {
             asked.arguments.push(format!("--unit={unit}"));
         }
-        match self.world.programs.run(&asked, self.scope.deadline, None) {
+        match self.ask(&asked) {
             Ok(output) => output.text().lines().map(|line| self.world.options.redactor.clean(line).into_owned()).collect(),
             Err(_) => Vec::new(),
         }

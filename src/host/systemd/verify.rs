@@ -43,7 +43,7 @@ impl Facts {
         let shown = path.display().to_string();
         // Only this file: what is wrong with units it depends on is not this step's business, nor are manual pages.
         let asked = Invocation::new("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &shown]);
-        let output = self.world.programs.run(&asked, self.scope.deadline, None)?;
+        let output = self.ask(&asked)?;
         let said = String::from_utf8_lossy(&output.stderr);
         let complaints = complaints(&said, &scratch.0, unit);
         if complaints.is_empty() {
