@@ -3,6 +3,7 @@
 //! What is transient (throttling, a broken connection) is tried again by itself with full jitter, inside the step's time.
 //! `retries:` is the user's own number of further tries, on any failure.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::event::Timing;
@@ -37,6 +38,8 @@ pub struct Attempt<'a> {
     pub retries: u32,
     /// Where the time went.
     pub timing: Timing,
+    /// How long it waited for the time to try or look again.
+    pub slept: Cell<Duration>,
     /// Changes made so far.
     pub made: usize,
 }
@@ -62,7 +65,10 @@ impl Attempt<'_> {
             tries += 1;
             self.voice.retried(tries, &error);
             let jittered = Instant::now() + pause.mul_f64(rand::random::<f64>());
-            self.stop.wait_until(jittered.min(self.limit))?;
+            let start = Instant::now();
+            let waited = self.stop.wait_until(jittered.min(self.limit));
+            self.slept.set(self.slept.get() + start.elapsed());
+            waited?;
             pause = (pause * 2).min(LONGEST_PAUSE);
             self.world.forget();
         }
@@ -87,7 +93,7 @@ impl Attempt<'_> {
             return Ok(found);
         }
         let start = Instant::now();
-        let poll = Poll { patience: self.step.patience(), limit: self.limit, stop: self.stop };
+        let poll = Poll { patience: self.step.patience(), limit: self.limit, stop: self.stop, slept: &self.slept };
         let again = poll.until_it_holds(
             || {
                 self.world.forget();

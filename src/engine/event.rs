@@ -164,6 +164,8 @@ pub struct Timing {
     pub apply: u64,
     /// Looking again, until it was so.
     pub recheck: u64,
+    /// Of all this: waiting for a child, the network, or the time to look again.
+    pub waited: u64,
 }
 
 /// A failure in the parts that the terminal draws.

@@ -10,9 +10,12 @@ pub mod forecast;
 pub mod graph;
 pub mod job;
 pub mod locks;
+pub mod owner;
 mod poll;
+pub mod record;
 pub mod scheduler;
 pub mod stop;
+pub mod summary;
 mod turn;
 mod voice;
 

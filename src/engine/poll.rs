@@ -1,5 +1,6 @@
 //! The check after the apply: looked at again and again until it is so, for as long as the step asks and not a moment longer.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::stop::Stop;
@@ -15,6 +16,8 @@ pub struct Poll<'a> {
     pub limit: Instant,
     /// Ends the wait.
     pub stop: &'a Stop,
+    /// How long it did nothing but wait.
+    pub slept: &'a Cell<Duration>,
 }
 
 impl Poll<'_> {
@@ -42,7 +45,7 @@ impl Poll<'_> {
                     if looked >= self.limit {
                         return Err(Error::new(Kind::TimedOut, format!("it did not hold for {}", Span(self.patience.hold))));
                     }
-                    self.stop.wait_until(next.min(held_until).min(self.limit))?;
+                    self.sleep_until(next.min(held_until).min(self.limit))?;
                 }
                 answer => {
                     let missing = match answer {
@@ -59,10 +62,17 @@ impl Poll<'_> {
                         waiting(&missing);
                         told = missing;
                     }
-                    self.stop.wait_until(next.min(end))?;
+                    self.sleep_until(next.min(end))?;
                 }
             }
         }
+    }
+
+    fn sleep_until(&self, instant: Instant) -> Result<()> {
+        let start = Instant::now();
+        let answer = self.stop.wait_until(instant);
+        self.slept.set(self.slept.get() + start.elapsed());
+        answer
     }
 
     fn not_so(&self, missing: &str) -> Error {
@@ -106,7 +116,8 @@ mod tests {
         let start = Instant::now();
         let stop = Stop::default();
         let mut looks = 0;
-        let poll = Poll { patience, limit: start + Duration::from_millis(limit), stop: &stop };
+        let slept = Cell::default();
+        let poll = Poll { patience, limit: start + Duration::from_millis(limit), stop: &stop, slept: &slept };
         let answer = poll.until_it_holds(
             || {
                 looks += 1;

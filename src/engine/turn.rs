@@ -1,6 +1,7 @@
 //! A step's turn, on a thread of its own: wanted or not, evaluated, locks taken, then carried out or forecast. A panic in here
 //! is this step's failure and nobody else's.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -166,10 +167,12 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
         limit,
         retries: about.retries,
         timing: Timing::default(),
+        slept: Cell::default(),
         made: 0,
     };
     let done = attempt.carry_out();
-    let (timing, changes) = (attempt.timing, attempt.made);
+    let waited = u64::try_from((host.waited() + attempt.slept.get()).as_millis()).unwrap_or(u64::MAX);
+    let (timing, changes) = (Timing { waited, ..attempt.timing }, attempt.made);
     let outcome = match done {
         Ok(finding) => {
             // Whoever watches a step that always runs sees a new fingerprint each time: it counts as changed.
