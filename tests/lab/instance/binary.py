@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from . import paths
 from .command import LabError, run
@@ -21,7 +21,7 @@ def built() -> Path:
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     with step("building the agent"):
         argv = ["cargo", "build", "--profile", "ci", "--bin", "agent", "--message-format", "json-render-diagnostics"]
-        done = subprocess.run(argv, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False, **_caller())
+        done = _run(argv, environment)
     if done.returncode != 0:
         raise LabError("the agent does not build")
     messages = [json.loads(line) for line in done.stdout.splitlines()]
@@ -35,6 +35,13 @@ def built() -> Path:
     version = ".".join(str(part) for part in wanted)
     say(f"this machine's build needs glibc {version}, which the guest does not have; making the static one")
     return _static(environment)
+
+
+def _run(argv: List[str], environment: dict) -> subprocess.CompletedProcess:
+    """Runs a build in the checkout; what it says on standard error goes straight to the terminal."""
+    return subprocess.run(
+        argv, cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False, **_caller(),
+    )
 
 
 def _caller() -> dict:
@@ -58,7 +65,7 @@ def _static(environment: dict) -> Path:
     if not script.exists():
         raise LabError(f"there is no `{script.relative_to(paths.REPOSITORY)}` to make a static agent with")
     with step("building the static agent"):
-        done = subprocess.run([script], cwd=paths.REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True, check=False, **_caller())
+        done = _run([str(script), "--profile", "ci"], environment)
     if done.returncode != 0 or not done.stdout.strip():
         raise LabError("the static agent does not build")
-    return Path(done.stdout.strip().splitlines()[-1])
+    return paths.REPOSITORY / done.stdout.strip().splitlines()[-1]

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from collections import Counter
 from typing import Callable, List, Optional
 
 from .lab import Lab
@@ -48,24 +49,43 @@ def _show(machine: Machine, following: List[subprocess.Popen]) -> None:
     """Prints cloud-init's output and the agent's journal, each line as it appears."""
     if not _wait(lambda: machine.leader() is not None and _systemd_answers(machine), 30):
         return
-    sources = [
-        ["tail", "--lines=+1", "--retry", "--follow=name", "/var/log/cloud-init-output.log"],
-        ["journalctl", "--follow", "--lines=all", "--output=cat", f"--unit={UNIT}"],
-    ]
-    for label, argv in zip(("user-data", "agent"), sources):
+    sources = {
+        "user-data": ["tail", "--lines=+1", "--retry", "--follow=name", "/var/log/cloud-init-output.log"],
+        "agent": ["journalctl", "--follow", "--lines=all", "--output=cat", f"--unit={UNIT}"],
+    }
+    merged = Merged(list(sources))
+    for label, argv in sources.items():
         process = subprocess.Popen(
             machine.inside(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, errors="replace",
         )
         following.append(process)
-        threading.Thread(target=_copy, args=(process, label), daemon=True).start()
+        threading.Thread(target=merged.copy, args=(process, label), daemon=True).start()
 
 
-def _copy(process: subprocess.Popen, label: str) -> None:
-    for line in process.stdout or ():
-        if line.startswith("ci-info:"):
-            continue  # cloud-init's tables of interfaces, a screen full of what nobody asked for
-        print(f"{paint(label + ' |', 'dim')} {line.rstrip()}", flush=True)
+class Merged:
+    """Two streams on one screen. User-data follows the run, so each line of the run comes twice; it is shown once."""
+
+    def __init__(self, labels: List[str]):
+        self._lock = threading.Lock()
+        self._shown = {label: Counter() for label in labels}
+
+    def copy(self, process: subprocess.Popen, label: str) -> None:
+        """Prints the lines of one source that the other one has not shown."""
+        for line in process.stdout or ():
+            text = line.rstrip()
+            # cloud-init's tables of interfaces are a screen full of what nobody asked for.
+            if text and not text.startswith("ci-info:") and self._new(text, label):
+                print(f"{paint(label + ' |', 'dim')} {text}", flush=True)
+
+    def _new(self, text: str, label: str) -> bool:
+        with self._lock:
+            for other, shown in self._shown.items():
+                if other != label and shown[text] > 0:
+                    shown[text] -= 1
+                    return False
+            self._shown[label][text] += 1
+            return True
 
 
 def _systemd_answers(machine: Machine) -> bool:
