@@ -4,10 +4,12 @@
 //! is a named one, reviewed once, here. Both are cheap to clone and belong to one step of one run.
 
 pub mod aws;
+pub mod compare;
 pub mod clock;
 pub mod files;
 pub mod git;
 pub mod guard;
+pub mod host_keys;
 pub mod instance;
 pub mod network;
 pub mod packages;

@@ -4,9 +4,42 @@
 //! change and restart cannot lose it. Digests are keyed with a random value of this machine, so the record tells nothing about
 //! secrets among the inputs.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::files::NewFile;
 use super::{Facts, Host};
-use crate::error::Result;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::secret::{Secret, Sensitive};
 use crate::step::Fingerprint;
+
+/// The record's file in the state folder.
+const RECORD: &str = "starts.json";
+/// Its key, beside it.
+const KEY: &str = "starts.key";
+const KEY_SIZE: usize = 32;
+
+/// Steps run side by side and share the file: reading, changing and writing it is one act.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    /// Keyed digests by what was started.
+    starts: BTreeMap<String, String>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { version: 1, starts: BTreeMap::new() }
+    }
+}
 
 impl Facts {
     /// Whether the last recorded start of `what` had exactly these inputs; `None` without a record.
@@ -14,8 +47,31 @@ impl Facts {
     /// # Errors
     /// When the record cannot be read.
     pub fn started_with(&self, what: &str, inputs: &Fingerprint) -> Result<Option<bool>> {
-        let _ = (what, inputs);
-        todo!()
+        let Some(key) = self.start_key()? else { return Ok(None) };
+        let record = self.start_record()?;
+        Ok(record.starts.get(what).map(|known| *known == keyed(&key, inputs)))
+    }
+
+    fn start_record(&self) -> Result<Record> {
+        let path = self.start_file(RECORD);
+        let Some(bytes) = self.read(&path)? else { return Ok(Record::default()) };
+        let record: Record = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::from_source(Kind::Failed, &error))
+            .doing(|| format!("reading the record of starts in `{}`", path.display()))
+            .map_err(|error| error.hint("remove the file: every unit with `restart_on` is then restarted once"))?;
+        if record.version != 1 {
+            return Err(Error::new(Kind::Failed, format!("`{}` was written by a newer agent", path.display())));
+        }
+        Ok(record)
+    }
+
+    fn start_key(&self) -> Result<Option<Secret>> {
+        // A key of another length is a leftover of something else: as good as none.
+        Ok(self.read(&self.start_file(KEY))?.filter(|key| key.len() == KEY_SIZE).map(Secret::new))
+    }
+
+    fn start_file(&self, name: &str) -> PathBuf {
+        self.world.options.state.join(name)
     }
 }
 
@@ -25,7 +81,58 @@ impl Host {
     /// # Errors
     /// When the record cannot be written.
     pub fn record_start(&self, what: &str, inputs: &Fingerprint) -> Result<()> {
-        let _ = (what, inputs);
-        todo!()
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = match self.start_key()? {
+            Some(key) => key,
+            None => {
+                let key = Secret::new(rand::random::<[u8; KEY_SIZE]>());
+                self.write_record(KEY, Sensitive::Secret(key.clone()))?;
+                key
+            }
+        };
+        let mut record = self.start_record()?;
+        record.starts.insert(what.to_owned(), keyed(&key, inputs));
+        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+        self.write_record(RECORD, text.into())
+    }
+
+    fn write_record(&self, name: &str, content: Sensitive) -> Result<()> {
+        self.write_file(&NewFile { path: self.start_file(name), content, owner: None, group: None, mode: 0o600 })
+    }
+}
+
+/// The digest under this machine's key. Key and fingerprint have fixed lengths, so a plain hash of both cannot be extended.
+fn keyed(key: &Secret, inputs: &Fingerprint) -> String {
+    STANDARD.encode(Fingerprint::of(&[key.expose(), &inputs.0, key.expose()]).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fakes::Machine;
+
+    #[test]
+    fn a_start_is_remembered_with_its_inputs() {
+        let machine = Machine::new();
+        let (old, new) = (Fingerprint::of(&[b"old"]), Fingerprint::of(&[b"new"]));
+        assert_eq!(machine.facts().started_with("app.service", &old).unwrap(), None);
+        machine.host().record_start("app.service", &old).unwrap();
+        machine.host().record_start("other.service", &new).unwrap();
+        assert_eq!(machine.facts().started_with("app.service", &old).unwrap(), Some(true));
+        assert_eq!(machine.facts().started_with("app.service", &new).unwrap(), Some(false));
+        assert_eq!(machine.facts().started_with("third.service", &new).unwrap(), None);
+        let record = machine.content("state/starts.json");
+        assert!(!record.contains(&STANDARD.encode(old.0)), "the bare digest would let anybody test guesses");
+    }
+
+    #[test]
+    fn another_key_or_a_broken_record_is_not_taken_for_a_match() {
+        let machine = Machine::new();
+        let inputs = Fingerprint::of(&[b"x"]);
+        machine.host().record_start("app.service", &inputs).unwrap();
+        machine.write("state/starts.key", &"k".repeat(32));
+        assert_eq!(machine.facts().started_with("app.service", &inputs).unwrap(), Some(false));
+        machine.write("state/starts.json", "{");
+        assert!(machine.facts().started_with("app.service", &inputs).unwrap_err().advice().is_some());
     }
 }

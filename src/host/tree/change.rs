@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 
-use super::walk::{Place, entry_at, parent_for_change, parent_made, refused, set};
+use super::walk::{Place, entry_at, make_one, parent_for_change, parent_made, refused, set};
 use super::{Ids, Stop};
 use crate::error::{Error, Kind, Result};
 
@@ -86,7 +86,7 @@ pub fn make_directory(path: &Path, ids: Ids) -> Result<(), Stop> {
         Some(_) => return Err(Error::new(Kind::Failed, "something else stands there").into()),
         None => {
             // Closed until owner and mode are right.
-            mkdirat(&place.directory, place.name.as_os_str(), Mode::from_bits_truncate(0o700))?;
+            make_one(&place.directory, &place.name)?;
             let entry = place.entry()?.filter(|entry| entry.kind() == SFlag::S_IFDIR);
             entry.ok_or_else(|| Error::new(Kind::Failed, "it vanished as soon as it was made"))?
         }

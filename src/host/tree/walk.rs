@@ -207,10 +207,18 @@ fn root() -> Result<OwnedFd> {
 
 /// A directory on the way: the doer's own, open to all to read.
 fn made(directory: &OwnedFd, name: &OsStr) -> Result<Entry> {
-    mkdirat(directory, name, Mode::from_bits_truncate(0o700))?;
+    make_one(directory, name)?;
     let entry = entry_at(directory, name)?.ok_or_else(|| Error::new(Kind::Failed, "it vanished as soon as it was made"))?;
     set(&entry, Ids { mode: Some(0o755), ..Ids::default() })?;
     Ok(entry)
+}
+
+/// A directory nobody else can enter yet. Another step may have made it a moment ago.
+pub fn make_one(directory: &OwnedFd, name: &OsStr) -> Result<()> {
+    match mkdirat(directory, name, Mode::from_bits_truncate(0o700)) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Sets owner, group and mode of exactly this entry.
