@@ -6,6 +6,7 @@
 pub mod aws;
 pub mod compare;
 pub mod clock;
+pub mod documents;
 pub mod files;
 pub mod git;
 pub mod guard;

@@ -1,6 +1,20 @@
 //! One step as it is written: common keys, and the fields still unrendered.
 
-use super::{Position, Scope};
+mod read;
+
+pub use read::{Read, read};
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::evaluate::{Evaluator, Without};
+use super::expression;
+use super::frame::{Frame, Halt};
+use super::node::{Node, NodeKind};
+use super::shape::Shape;
+use super::source::Mark;
+use super::value::{Content, Reader, Value};
+use super::{Position, Problem, Problems, Scope};
 use crate::error::Result;
 use crate::step::fields::Span;
 use crate::step::{AnyStep, StepType, Touches};
@@ -26,8 +40,12 @@ pub struct Entry {
     pub retries: u32,
     /// `may_fail:`.
     pub may_fail: bool,
-    /// `run_as:` is rendered into the step (`command` and `health: command` only).
+    /// Where it starts. (`run_as:` is rendered into the step's own field of that name.)
     pub position: Position,
+    frame: Arc<Frame>,
+    shape: Arc<Shape>,
+    when: Option<(String, Mark)>,
+    fields: Node,
 }
 
 /// A step, evaluated just before its check.
@@ -41,14 +59,34 @@ pub enum Rendered {
     },
 }
 
+impl std::fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready(_) => f.write_str("Ready"),
+            Self::Unknown { why } => f.debug_struct("Unknown").field("why", why).finish(),
+        }
+    }
+}
+
 impl Entry {
     /// Evaluates `when`: `Unknown` when it depends on something that is not known now.
     ///
     /// # Errors
     /// When the expression fails or is no boolean.
     pub fn is_wanted(&self, scope: &Scope) -> Result<Wanted> {
-        let _ = scope;
-        todo!()
+        let Some((when, mark)) = &self.when else { return Ok(Wanted::Yes) };
+        let evaluator = Evaluator::new(scope, &self.frame.declared, Without::Unknown);
+        match evaluator.one(when).map_err(|stop| self.frame.halted(stop, *mark)) {
+            Ok(Content::Bool(true)) => Ok(Wanted::Yes),
+            Ok(Content::Bool(false)) => Ok(Wanted::No(when.clone())),
+            Ok(Content::Secret(_)) => Err(Problems::from(self.frame.source.problem(*mark, super::value::NO_SECRET_HERE)).into()),
+            Ok(_) => {
+                let problem = self.frame.source.problem(*mark, "`when` must be true or false");
+                Err(Problems::from(problem.hint("compare with something, or test with `is defined`")).into())
+            }
+            Err(Halt::Unknown(why)) => Ok(Wanted::Unknown(why)),
+            Err(Halt::Wrong(problem)) => Err(Problems::from(*problem).into()),
+        }
     }
 
     /// Evaluates the fields and types the step.
@@ -56,8 +94,14 @@ impl Entry {
     /// # Errors
     /// `Playbook`, with the position, when an expression fails or a value has the wrong type.
     pub fn render(&self, scope: &Scope) -> Result<Rendered> {
-        let _ = scope;
-        todo!()
+        match self.typed(scope, Without::Unknown) {
+            Ok(Typed { step, .. }) => {
+                let problems: Vec<Problem> = step.problems().into_iter().map(|message| self.own(message)).collect();
+                if problems.is_empty() { Ok(Rendered::Ready(step)) } else { Err(Problems(problems).into()) }
+            }
+            Err(Untyped::Unknown(why)) => Ok(Rendered::Unknown { why }),
+            Err(Untyped::Wrong(problems)) => Err(problems.into()),
+        }
     }
 
     /// What it touches, as far as it can be told before the run (secrets stand in as unknown text, which paths cannot hold);
@@ -66,8 +110,94 @@ impl Entry {
     /// # Errors
     /// As [`Entry::render`].
     pub fn touches(&self, scope: &Scope) -> Result<Option<Touches>> {
-        let _ = scope;
-        todo!()
+        // With the values at hand or not: order must not depend on it.
+        let scope = Scope { secrets: None, ..scope.clone() };
+        match self.typed(&scope, Without::StandIn) {
+            Ok(typed) => Ok(Some(typed.step.touches())),
+            Err(Untyped::Unknown(_)) => Ok(None),
+            Err(Untyped::Wrong(problems)) => Err(problems.into()),
+        }
+    }
+
+    /// Everything that is wrong with the step as far as vars alone can tell; `earlier` are the ids above it.
+    pub(super) fn try_out(&self, scope: &Scope, earlier: &[String]) -> Vec<Problem> {
+        let typed = match self.typed(scope, Without::StandIn) {
+            Ok(typed) => typed,
+            Err(Untyped::Unknown(_)) => return Vec::new(),
+            Err(Untyped::Wrong(problems)) => return problems.0,
+        };
+        let mut problems = Vec::new();
+        // A stand-in says nothing about the values the step would get.
+        if !typed.has_secrets {
+            problems.extend(typed.step.problems().into_iter().map(|message| self.own(message)));
+        }
+        for id in typed.step.touches().after.iter().filter(|id| !earlier.contains(id)) {
+            let hint = super::shape::did_you_mean(id, earlier.iter().map(String::as_str));
+            let mark = place_of(&self.fields, id).unwrap_or(self.fields.mark);
+            let problem = self.frame.source.problem(mark, format!("there is no step `{id}` above this one"));
+            problems.push(Problem { hint, ..problem });
+        }
+        problems
+    }
+
+    fn own(&self, message: String) -> Problem {
+        self.frame.source.problem(self.fields.mark, message)
+    }
+
+    fn typed(&self, scope: &Scope, without: Without) -> Result<Typed, Untyped> {
+        let evaluator = Evaluator::new(scope, &self.frame.declared, without);
+        let mut value = self.value(&evaluator)?;
+        self.frame.fit(&self.shape, &mut value).map_err(Untyped::Wrong)?;
+        let failed_at = Cell::new(None);
+        let mut reader = <dyn erased_serde::Deserializer<'_>>::erase(Reader::new(&value, &failed_at));
+        let step = self.step_type.read(&mut reader).map_err(|error| {
+            let mark = failed_at.get().unwrap_or(value.mark);
+            Untyped::Wrong(self.frame.source.problem(mark, error.to_string()).into())
+        })?;
+        Ok(Typed { step, has_secrets: value.has_secrets() })
+    }
+
+    /// The fields with their expressions evaluated, and template files in the place of their paths.
+    fn value(&self, evaluator: &Evaluator) -> Result<Value, Halt> {
+        let mut members = Vec::new();
+        for (key, node) in self.fields.members() {
+            let mut value = self.frame.evaluated(node, evaluator)?;
+            if self.shape.field_says(&key.text, read::TEMPLATE) {
+                if let Content::Plain(path) | Content::Text(path) = &value.content {
+                    value = self.frame.template(path, node.mark, evaluator)?;
+                }
+            }
+            members.push((key.clone(), value));
+        }
+        Ok(Value { mark: self.fields.mark, content: Content::Map(members) })
+    }
+}
+
+struct Typed {
+    step: Box<dyn AnyStep>,
+    has_secrets: bool,
+}
+
+enum Untyped {
+    Unknown(String),
+    Wrong(Problems),
+}
+
+impl From<Halt> for Untyped {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Unknown(why) => Self::Unknown(why),
+            Halt::Wrong(problem) => Self::Wrong(Problems::from(*problem)),
+        }
+    }
+}
+
+/// Where this text stands as a value of its own.
+fn place_of(node: &Node, text: &str) -> Option<Mark> {
+    match &node.kind {
+        NodeKind::Scalar { text: found, .. } => (found == text && !expression::is_in(found)).then_some(node.mark),
+        NodeKind::List(items) => items.iter().find_map(|item| place_of(item, text)),
+        NodeKind::Map(members) => members.iter().find_map(|(_, node)| place_of(node, text)),
     }
 }
 

@@ -3,15 +3,31 @@
 //! Two moments: *loading* validates shape, names and every literal value; *rendering* evaluates the expressions of one step just
 //! before its check, and types the result.
 
+mod block;
+mod document;
 mod entry;
+mod evaluate;
+mod expression;
+mod filters;
+mod frame;
 mod load;
+mod names;
+mod node;
 mod problem;
 mod scope;
+mod secrets;
+mod shape;
+mod source;
+mod value;
+mod vars;
+mod yaml;
 
 pub use entry::{Entry, Rendered, Wanted};
 pub use load::{Location, Overrides};
 pub use problem::{Position, Problem, Problems};
 pub use scope::{Fetched, InstanceValues, Scope};
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -21,6 +37,7 @@ use crate::error::Result;
 use crate::host::aws::SecretSource;
 use crate::logs::settings::LogSettings;
 use crate::step::fields::Span;
+use crate::steps::STEP_TYPES;
 
 /// A playbook that was read and found in order.
 #[derive(Debug)]
@@ -47,7 +64,11 @@ pub struct Playbook {
     pub entries: Vec<Entry>,
     /// Deprecations and other advice that is no error.
     pub warnings: Vec<Problem>,
-    // The helper who owns this file adds the private parts here (nodes of `secrets`, `logs`, `lifecycle`, `env`).
+    frame: Arc<frame::Frame>,
+    secrets: secrets::Secrets,
+    lifecycle: Option<block::Block<Lifecycle>>,
+    logs: Option<block::Block<LogSettings>>,
+    env: Option<block::Block<IndexMap<String, String>>>,
 }
 
 /// What the verdict says when a step fails.
@@ -92,8 +113,7 @@ impl Playbook {
     /// # Errors
     /// Every problem of the playbook and of the overrides; or the one reason why it could not be had at all.
     pub fn load(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
-        let _ = (location, overrides);
-        todo!()
+        document::read(load::fetch(location)?, overrides, STEP_TYPES)
     }
 
     /// The secrets to fetch, by name, in the order written.
@@ -101,42 +121,37 @@ impl Playbook {
     /// # Errors
     /// When a name's expression does not render or is no known source.
     pub fn secret_sources(&self, scope: &Scope) -> Result<IndexMap<String, SecretSource>> {
-        let _ = scope;
-        todo!()
+        self.secrets.sources(&self.frame, scope)
     }
 
     /// What was fetched, with the block's `secret: true` honoured: such a value is secret even when it comes from an SSM `String`.
     /// Goes into [`Scope::secrets`]; the redactor is told by the caller, which has all of them.
     #[must_use]
     pub fn classify(&self, fetched: IndexMap<String, Fetched>) -> IndexMap<String, Fetched> {
-        let _ = fetched;
-        todo!()
+        self.secrets.classify(fetched)
     }
 
     /// The `logs:` block, rendered.
     ///
     /// # Errors
-    /// When an expression does not render.
+    /// When an expression does not render; of kind `Missing` when it depends on something that is not known here.
     pub fn logs(&self, scope: &Scope) -> Result<Option<LogSettings>> {
-        let _ = scope;
-        todo!()
+        self.logs.as_ref().map(|block| block.render(scope)).transpose()
     }
 
     /// The `lifecycle:` block, rendered; `None` when the playbook has none (the hook is then looked for all the same).
     ///
     /// # Errors
-    /// When an expression does not render.
+    /// As [`Playbook::logs`].
     pub fn lifecycle(&self, scope: &Scope) -> Result<Option<Lifecycle>> {
-        let _ = scope;
-        todo!()
+        self.lifecycle.as_ref().map(|block| block.render(scope)).transpose()
     }
 
     /// The `env:` block, rendered.
     ///
     /// # Errors
-    /// When an expression does not render.
+    /// As [`Playbook::logs`].
     pub fn environment(&self, scope: &Scope) -> Result<IndexMap<String, String>> {
-        let _ = scope;
-        todo!()
+        self.env.as_ref().map_or_else(|| Ok(IndexMap::new()), |block| block.render(scope))
     }
 }

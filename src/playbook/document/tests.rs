@@ -1,0 +1,348 @@
+//! Whole playbooks with small step types of our own: the text in, every problem with its place out; and what a good one renders to.
+
+use std::fmt::Display;
+
+use super::*;
+use crate::error::Result as Outcome;
+use crate::host::{Facts, Host};
+use crate::playbook::{Fetched, Rendered, Wanted};
+use crate::secret::{Secret, Sensitive};
+use crate::step::fields::{AbsolutePath, Mode};
+use crate::step::{Finding, Outputs, Step, Thing, Touches, Value as Output};
+
+/// What a test step never has.
+struct NoChange;
+
+impl Display for NoChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no change")
+    }
+}
+
+/// A file.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    path: AbsolutePath,
+    #[serde(default)]
+    content: Option<Sensitive>,
+    #[serde(default)]
+    #[schemars(extend("x-template" = true))]
+    template: Option<Sensitive>,
+    #[serde(default)]
+    mode: Option<Mode>,
+    #[serde(default)]
+    values: IndexMap<String, Sensitive>,
+    #[serde(default)]
+    restart_on: Vec<String>,
+}
+
+impl Step for Note {
+    const KIND: &'static str = "note";
+    type Change = NoChange;
+
+    fn touches(&self) -> Touches {
+        Touches::nothing().write_path(&*self.path).after(&self.restart_on)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let both = self.content.is_some() && self.template.is_some();
+        both.then(|| "`content` and `template` exclude each other".to_owned()).into_iter().collect()
+    }
+
+    /// Its parts as outputs, which is how the tests see what was rendered.
+    fn check(&self, _: &Facts) -> Outcome<Finding<NoChange>> {
+        Ok(Finding::done())
+    }
+
+    fn apply(&self, _: &NoChange, _: &Host) -> Outcome<()> {
+        Ok(())
+    }
+}
+
+/// A program.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Shout {
+    words: Vec<String>,
+    #[serde(default)]
+    run_as: Option<String>,
+    #[serde(default)]
+    times: Option<u8>,
+}
+
+impl Step for Shout {
+    const KIND: &'static str = "shout";
+    const SHORTHAND: Option<&'static str> = Some("words");
+    type Change = NoChange;
+
+    fn touches(&self) -> Touches {
+        let words = self.words.iter().fold(Touches::nothing(), |touches, word| touches.read(Thing::Group(word.clone())));
+        let times = self.times.map(|times| times.to_string());
+        words.read_user(self.run_as.as_deref()).read_user(times.as_deref())
+    }
+
+    fn check(&self, _: &Facts) -> Outcome<Finding<NoChange>> {
+        Ok(Finding::done())
+    }
+
+    fn apply(&self, _: &NoChange, _: &Host) -> Outcome<()> {
+        Ok(())
+    }
+}
+
+const TYPES: &[StepType] = &[StepType::of::<Note>(), StepType::of::<Shout>()];
+
+fn load_in(folder: &std::path::Path, text: &str, set: &[(&str, &str)]) -> Result<Playbook, Problems> {
+    let values = set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let text = Text {
+        label: "p".into(),
+        stem: "stem".into(),
+        folder: folder.to_owned(),
+        text: text.to_owned(),
+        digest: String::new(),
+    };
+    read(text, &Overrides { files: Vec::new(), values }, TYPES)
+}
+
+fn load(text: &str) -> Result<Playbook, Problems> {
+    load_in(std::path::Path::new("."), text, &[])
+}
+
+fn said(result: Result<Playbook, Problems>) -> Vec<String> {
+    let problems = result.err().map(|problems| problems.0).unwrap_or_default();
+    let line = |problem: Problem| {
+        let place = problem.position.map(|at| format!("{}:{} ", at.line, at.column)).unwrap_or_default();
+        format!("{place}{}{}", problem.message, problem.hint.map(|hint| format!("; {hint}")).unwrap_or_default())
+    };
+    problems.into_iter().map(line).collect()
+}
+
+const HEAD: &str = "version: 1\nvars: { user: ubuntu, n: 3 }\nsecrets: { key: ssm:/k, all: 'ssm:/a/*' }\nsteps:\n";
+
+/// Steps begin in line 5.
+fn steps(text: &str) -> Result<Playbook, Problems> {
+    load(&format!("{HEAD}{text}"))
+}
+
+#[test]
+fn the_document_is_checked_key_by_key() {
+    for (text, expected) in [
+        ("name: x\n", "1:1 `version` is missing; begin with `version: 1`"),
+        ("version: 2\nstepz: []\n", "1:10 this agent reads version 1 of the language, not `2`; a newer agent may read it"),
+        ("- a\n", "1:1 a playbook is a map, not a list; it begins with `version: 1`"),
+        ("version: 1\nstep: []\nsteps: []\n", "2:1 unknown key `step`; did you mean `steps`?"),
+        ("version: 1\n", "1:1 `steps` is missing"),
+        ("version: 1\nsteps: {}\n", "2:8 `steps` is a list, not a map"),
+        ("version: 1\non_failure: abandom\nsteps: []\n", "2:13 `abandom` is not one of `abandon`, `continue`; did you mean `abandon`?"),
+        ("version: 1\nrequires: '>=99'\nsteps: []\n", "2:11 this playbook requires an agent `>=99`, and this one is 0.1.0; install a newer agent"),
+        ("version: 1\nlifecycle: { grup: x }\nsteps: []\n", "2:14 unknown key `grup`; did you mean `group`?"),
+        ("version: 1\nlogs: { group: '{{ nam }}' }\nsteps: []\n", "2:20 unknown variable `nam`; did you mean `name`?"),
+        ("version: 1\nlogs: { group: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n", "2:16 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
+        ("version: 1\ndeadline: '{{ instance.id }}'\nsteps: []\n", "2:11 `deadline` must be known before the run; vars may be used here, nothing else"),
+        ("version: 1\nvars: { name: x }\nsteps: []\n", "2:9 a variable cannot be called `name`; expressions know this word already"),
+        ("version: 1\nvars: { a-b: x }\nsteps: []\n", "2:9 `a-b` is no name for a variable: letters, digits and `_` make one; write `a_b`; in an expression `-` subtracts"),
+        ("version: 1\nvars: { a: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n", "2:12 a secret is not allowed here; variables are shown to everybody; use `secrets.…` in the step itself"),
+        ("version: 1\nvars: { e: { required: true, one_of: [prod, dev] } }\nsteps: []\n", "2:9 the variable `e` has no value; give it with `--set e=prod` or in a file with `--vars FILE`"),
+        ("version: 1\nvars: { e: { default: x, requird: true } }\nsteps: []\n", "2:26 unknown key `requird` in the declaration of `e`; did you mean `required`?"),
+        ("version: 1\nsecrets: { k: { form: ssm:/k } }\nsteps: []\n", "2:17 unknown key `form`; did you mean `from`?"),
+    ] {
+        assert_eq!(said(load(text)).first().map(String::as_str), Some(expected), "{text}");
+    }
+    assert_eq!(said(load("version: 1\nx-mine: {a: 1}\nsteps: []\n")), [""; 0]);
+}
+
+#[test]
+fn every_problem_of_a_step_is_told_with_its_place() {
+    for (text, expected) in [
+        ("- nota: {}\n", "5:3 unknown step type `nota`; did you mean `note`?"),
+        ("- zzzzzz: {}\n", "5:3 unknown step type `zzzzzz`; the step types are note, shout"),
+        ("- id: x\n", "5:3 this step has no type; the step types are note, shout"),
+        ("- just text\n", "5:3 a step is a map such as `packages: [git]`, not text"),
+        ("- shout: [a]\n  note: {path: /a}\n", "6:3 a step has one type, and this one is a `shout` already; begin a new step: `- note:`"),
+        ("- shout: [a]\n  neds: []\n", "6:3 unknown key `neds`; did you mean `needs`?"),
+        ("- note:\n  path: /a\n", "6:3 unknown key `path`; `path` belongs under `note:`; indent it"),
+        ("- include: { file: x }\n", "5:3 `include` is not supported by this version of the agent; write the shared steps out here"),
+        ("- note: /a\n", "5:9 `note` takes a map of fields, not text"),
+        ("- note: {path: a}\n", "5:16 `a` cannot stand here; it must be an absolute path without `..`"),
+        ("- note: {path: /a, mode: 644x}\n", "5:26 `644x` cannot stand here; it must be permission bits in octal, quoted: `\"0640\"`"),
+        ("- note: {path: /../a}\n", "5:16 `/../a` must not contain `..`"),
+        ("- note: {path: /a, content: b, template: Cargo.toml}\n", "5:3 `content` and `template` exclude each other"),
+        ("- note: {path: '/{{ usr }}'}\n", "5:21 unknown variable `usr`; did you mean `user`?"),
+        ("- note: {path: '{{ user }}'}\n", "5:16 `ubuntu` cannot stand here; it must be an absolute path without `..`"),
+        ("- note: {path: /a, content: '{{ secrets.kye }}'}\n", "5:33 unknown secret `kye`; did you mean `key`?"),
+        ("- shout: ['{{ secrets.key }}']\n", "5:11 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
+        ("- note: {path: /a, content: 'x {{ user'}\n", "5:32 this `{{` is never closed; for the text itself write `{{ \"{{\" }}`"),
+        ("- note: {path: /a, template: ../x}\n", "5:30 `../x` must lie beside the playbook; a template's path is relative to the playbook's folder, without `..`"),
+        ("- shout: [a]\n  retries: -1\n", "6:12 `-1` is less than 0"),
+        ("- shout: [a]\n  may_fail: yes\n", "6:13 `true` or `false` is expected here, not `yes`; write `true`; older YAML read this word as a truth value"),
+        ("- shout: [a]\n  timeout: '{{ n }}'\n", "6:12 `timeout` cannot be an expression"),
+        ("- shout: [a]\n  when: '{{ n }}'\n", "6:9 `when` is a bare expression; leave the braces out: `when: environment == \"prod\"`"),
+        ("- shout: [a]\n  when: secrets.key == 'x'\n", "6:9 a secret is not allowed here; whether a step runs would tell about the secret"),
+        ("- shout: [a]\n  when: m == 3\n", "6:9 unknown variable `m`; did you mean `n`?"),
+        ("- note: {path: /a}\n  run_as: x\n", "6:11 `note` takes no `run_as`; use the step's `owner`; `run_as` is for steps that start a program of yours"),
+        ("- {id: a, shout: [a]}\n- {id: a, shout: [b]}\n", "6:8 the id `a` is here twice; first in line 5; ids are how steps name each other; choose another"),
+        ("- {id: code, shout: [a]}\n- {needs: [coed], shout: [b]}\n", "6:12 there is no step `coed` above this one; did you mean `code`?"),
+        ("- {needs: b, shout: [b]}\n- {id: b, shout: [a]}\n", "5:11 step `b` does not stand above this one; a step can wait for steps above it only; move one of them"),
+        ("- {id: code, shout: [a]}\n- note: {path: '/{{ user }}', restart_on: [cod]}\n", "6:43 there is no step `cod` above this one; did you mean `code`?"),
+        ("- shout: ['{{ steps.late.x }}']\n- {id: late, shout: [a]}\n", "5:15 step `late` does not stand above this one; a step can use the outputs of steps above it"),
+        ("- shout: {words: [a], times: '{{ user }}'}\n", "5:30 a whole number is expected here, not the text `ubuntu`"),
+    ] {
+        assert_eq!(said(steps(text)), [expected], "{text}");
+    }
+    assert_eq!(said(steps("- nota: {}\n- note: {mode: x}\n- shout: [a]\n  wehn: x\n")).len(), 4);
+}
+
+fn render(entry: &Entry, scope: &Scope) -> Result<Touches, String> {
+    match entry.render(scope) {
+        Ok(Rendered::Ready(step)) => Ok(step.touches()),
+        Ok(Rendered::Unknown { why }) => Err(format!("unknown: {why}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn scope(playbook: &Playbook) -> Scope {
+    let key = Fetched::One(Sensitive::Secret(Secret::new("hunter2hunter2")));
+    let all = Fetched::Map(IndexMap::from([("A".to_owned(), Sensitive::Secret(Secret::new("another-secret")))]));
+    Scope {
+        name: playbook.name.clone(),
+        vars: playbook.vars.clone(),
+        secrets: Some(IndexMap::from([("key".to_owned(), key), ("all".to_owned(), all)])),
+        ..Scope::default()
+    }
+}
+
+#[test]
+fn a_step_is_rendered_and_typed_just_before_its_check() {
+    let text = "- {id: my-code, shout: ['{{ user }}', no, 012], run_as: '{{ user }}', retries: 2, timeout: 1m, needs: []}\n\
+                - note: {path: '/{{ steps.my-code.commit }}', content: '{{ secrets.key }}', values: '{{ secrets.all }}'}\n";
+    let playbook = steps(text).unwrap();
+    let [first, second] = playbook.entries.as_slice() else { panic!("two steps") };
+    assert_eq!((first.label.as_str(), first.number, first.retries), ("my-code", 1, 2));
+    assert_eq!(first.needs.as_deref(), Some(&[][..]));
+    assert_eq!((second.label.as_str(), second.uses.as_slice()), ("note /{{ steps.my-code.commit }}", &["my-code".to_owned()][..]));
+    assert_eq!(first.position.to_string(), "p:5:3");
+
+    let mut scope = scope(&playbook);
+    let touches = render(first, &scope).unwrap();
+    let words = ["ubuntu", "no", "012"].map(|word| Thing::Group(word.into()));
+    assert_eq!(touches.reads, [&words[..], &[Thing::User("ubuntu".into())]].concat());
+    assert_eq!(render(second, &scope).unwrap_err(), "unknown: cannot tell before step `my-code` has run");
+    assert_eq!(second.touches(&scope).unwrap(), None);
+    scope.steps.insert("my-code".into(), Outputs::from([("commit".to_owned(), Output::from("abc"))]));
+    assert_eq!(render(second, &scope).unwrap().writes, [Thing::Path("/abc".into())]);
+    scope.secrets = None;
+    assert_eq!(
+        render(second, &scope).unwrap_err(),
+        "unknown: cannot tell without the secrets: use `--online` or `--secrets-from FILE`"
+    );
+    assert!(second.touches(&scope).unwrap().is_some());
+}
+
+#[test]
+fn when_is_answered_in_three_ways() {
+    let playbook = steps(
+        "- {shout: [a], when: n > 2}\n- {shout: [a], when: user == 'root'}\n- {shout: [a], when: instance.lifecycle.warming}\n\
+         - {shout: [a], when: user}\n- shout: [a]\n",
+    )
+    .unwrap();
+    let scope = scope(&playbook);
+    let told: Vec<_> = playbook.entries.iter().map(|entry| entry.is_wanted(&scope).map_err(|error| error.to_string())).collect();
+    assert_eq!(told.first(), Some(&Ok(Wanted::Yes)));
+    assert_eq!(told.get(1), Some(&Ok(Wanted::No("user == 'root'".into()))));
+    assert!(matches!(told.get(2), Some(Ok(Wanted::Unknown(why))) if why.contains("on an EC2 instance only")));
+    assert_eq!(told.get(3), Some(&Err("p:8:22: `when` must be true or false".into())));
+    assert_eq!(told.get(4), Some(&Ok(Wanted::Yes)));
+}
+
+#[test]
+fn a_secret_that_turns_up_in_a_run_is_refused_too() {
+    let playbook = steps("- {id: a, shout: [x]}\n- shout: ['{{ steps.a.token }}']\n").unwrap();
+    let mut scope = scope(&playbook);
+    scope.steps.insert("a".into(), Outputs::from([("token".to_owned(), Output::Secret(Secret::new("s3cret-token")))]));
+    let error = render(playbook.entries.get(1).unwrap(), &scope).unwrap_err();
+    assert_eq!(error, "p:6:11: a secret is not allowed here");
+}
+
+#[test]
+fn templates_are_read_beside_the_playbook_and_checked_like_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("good"), "{% if n > 2 %}\nkey={{ secrets.key }}\n{% endif %}\n").unwrap();
+    std::fs::write(folder.path().join("bad"), "a\nb {{ usr }}\n").unwrap();
+    std::fs::write(folder.path().join("broken"), "a\n{% if x %}\n").unwrap();
+    let load = |name: &str| load_in(folder.path(), &format!("{HEAD}- note: {{path: /a, template: {name}}}\n"), &[]);
+    let playbook = load("good").unwrap();
+    let scope = scope(&playbook);
+    assert!(render(playbook.entries.first().unwrap(), &scope).is_ok());
+    assert_eq!(scope.redactor.clean("key=hunter2hunter2"), "***");
+    assert_eq!(said(load("bad")), ["2:6 unknown variable `usr`; did you mean `user`?"]);
+    assert!(load("bad").unwrap_err().0[0].position.as_ref().unwrap().file.ends_with("/bad"));
+    assert!(said(load("broken")).first().is_some_and(|line| line.contains("this is no template")));
+    assert!(said(load("absent")).first().is_some_and(|line| line.contains("the template `absent` cannot be read")));
+}
+
+#[test]
+fn vars_may_use_those_above_and_are_overridden_with_their_type_kept() {
+    let text = "version: 1\nvars:\n  env: { default: prod, one_of: [prod, dev] }\n  port: 8000\n  zip: '01234'\n  url: 'http://{{ env }}:{{ port }}'\n  \
+                lazy: 1.10\n  list: [a]\nsteps: []\n";
+    let vars = |set: &[(&str, &str)]| load_in(std::path::Path::new("."), text, set).map(|playbook| serde_json::json!(playbook.vars));
+    let expected = serde_json::json!({
+        "env": "prod", "port": 8000, "zip": "01234", "url": "http://prod:8000", "lazy": "1.10", "list": ["a"]
+    });
+    assert_eq!(vars(&[]).unwrap(), expected);
+    let changed = vars(&[("env", "dev"), ("port", "9"), ("zip", "7"), ("list", "[b, c]")]).unwrap();
+    let expected = serde_json::json!({
+        "env": "dev", "port": 9, "zip": "7", "url": "http://dev:9", "lazy": "1.10", "list": ["b", "c"]
+    });
+    assert_eq!(changed, expected);
+    let refused = |set| said(load_in(std::path::Path::new("."), text, set));
+    assert_eq!(refused(&[("env", "dve")]), ["1:1 `env` is `dve`, which is not one of `prod`, `dev`; did you mean `dev`?"]);
+    assert_eq!(refused(&[("prt", "1")]), ["`--set prt=…`: the playbook has no variable `prt`; did you mean `port`?"]);
+}
+
+#[test]
+fn vars_files_are_checked_for_unknown_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("prod.yaml");
+    std::fs::write(&file, "user: root\nusr: x\n").unwrap();
+    let overrides = Overrides { files: vec![file.clone()], values: Vec::new() };
+    let load = || {
+        let text = "version: 1\nvars: { user: a }\nsteps: []\n".to_owned();
+        let text = Text { label: "p".into(), stem: "s".into(), folder: ".".into(), text, digest: String::new() };
+        read(text, &overrides, TYPES)
+    };
+    assert_eq!(said(load()), ["2:1 the playbook has no variable `usr`; did you mean `user`?"]);
+    std::fs::write(&file, "user: root\n").unwrap();
+    assert_eq!(load().unwrap().vars["user"], "root");
+}
+
+#[test]
+fn the_blocks_are_rendered_and_the_deadline_follows_from_the_hook() {
+    let text = "version: 1\nvars: { g: G }\nlifecycle: { group: '{{ g }}', hook: h, timeout: 450s }\n\
+                logs: { group: '/{{ name }}', stream: '{{ instance.id }}' }\nenv: { N: 1 }\nhold_for: 30m\nsteps: []\n";
+    let playbook = load(text).unwrap();
+    let mut scope = scope(&playbook);
+    assert_eq!(playbook.deadline.to_string(), "7m");
+    assert_eq!(playbook.hold_for.map(|span| span.to_string()).as_deref(), Some("30m"));
+    let lifecycle = playbook.lifecycle(&scope).unwrap().unwrap();
+    assert_eq!((lifecycle.group.as_deref(), lifecycle.hook.as_deref()), (Some("G"), Some("h")));
+    assert_eq!(playbook.environment(&scope).unwrap()["N"], "1");
+    assert_eq!(playbook.logs(&scope).unwrap_err().kind(), crate::error::Kind::Missing);
+    scope.values.instance = Some(serde_json::json!({ "id": "i-1" }));
+    let logs = playbook.logs(&scope).unwrap().unwrap();
+    assert_eq!((logs.group.as_str(), logs.stream.as_deref()), ("/stem", Some("i-1")));
+    assert_eq!(load("version: 1\nsteps: []\n").unwrap().deadline, DEFAULT_DEADLINE);
+}
+
+#[test]
+fn a_declared_secret_is_one_whatever_the_service_says() {
+    let text = "version: 1\nsecrets: { a: { from: ssm:/a, secret: true }, b: { from: ssm:/b, secret: false } }\n\
+                steps:\n- shout: ['{{ secrets.b }}']\n";
+    let playbook = load(text).unwrap();
+    let plain = || Fetched::One(Sensitive::Plain("text".into()));
+    let classified = playbook.classify(IndexMap::from([("a".to_owned(), plain()), ("b".to_owned(), plain())]));
+    assert!(matches!(classified.get("a"), Some(Fetched::One(Sensitive::Secret(_)))));
+    assert!(matches!(classified.get("b"), Some(Fetched::One(Sensitive::Plain(_)))));
+    let scope = Scope { secrets: Some(classified), ..Scope::default() };
+    assert!(render(playbook.entries.first().unwrap(), &scope).is_ok());
+}
