@@ -68,7 +68,10 @@ impl Machine {
         };
         let home = machine.path("home/ubuntu");
         std::fs::create_dir_all(&home).expect("a home");
-        machine.write("etc/passwd", &format!("root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000:Ubuntu:{}:/bin/bash\n", home.display()));
+        machine.write(
+            "etc/passwd",
+            &format!("root:x:0:0:root:/root:/bin/bash\nubuntu:x:1000:1000:Ubuntu:{}:/bin/bash\n", home.display()),
+        );
         machine.write("etc/group", "root:x:0:\nubuntu:x:1000:\n");
         std::fs::create_dir_all(machine.path("state")).expect("a state folder");
         machine
@@ -123,7 +126,8 @@ impl Machine {
     /// The same on a machine that is already in use: later answers replace earlier ones.
     pub fn from_now_on(&self, words: &str, stdout: &str) {
         let stdout = stdout.as_bytes().to_vec();
-        let answer: Answer = Arc::new(move |_| Ok(Output { status: Status::Code(0), stdout: stdout.clone(), stderr: Vec::new() }));
+        let answer: Answer =
+            Arc::new(move |_| Ok(Output { status: Status::Code(0), stdout: stdout.clone(), stderr: Vec::new() }));
         self.answers().push((words.to_owned(), answer));
     }
 
@@ -207,7 +211,11 @@ impl Programs for Scripted {
         let answer = {
             let answers = self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
             let starts = |words: &str| line == words || line.strip_prefix(words).is_some_and(|rest| rest.starts_with(' '));
-            answers.iter().filter(|(words, _)| starts(words)).max_by_key(|(words, _)| words.len()).map(|(_, answer)| answer.clone())
+            answers
+                .iter()
+                .filter(|(words, _)| starts(words))
+                .max_by_key(|(words, _)| words.len())
+                .map(|(_, answer)| answer.clone())
         };
         let Some(answer) = answer else {
             // `getent` knows nothing unless told: the machine's own databases were asked before.

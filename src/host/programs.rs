@@ -131,7 +131,9 @@ impl Output {
         let mut lines = Vec::new();
         for stream in [&self.stdout, &self.stderr] {
             let text = String::from_utf8_lossy(stream).into_owned();
-            lines.extend(redactor.clean(&text).lines().map(|line| live::shortened(line.trim_end())).filter(|line| !line.is_empty()));
+            lines.extend(
+                redactor.clean(&text).lines().map(|line| live::shortened(line.trim_end())).filter(|line| !line.is_empty()),
+            );
         }
         lines.split_off(lines.len().saturating_sub(TAIL_LINES))
     }
@@ -199,11 +201,7 @@ impl RealPrograms {
     /// Programs with this run's environment.
     #[must_use]
     pub fn new(options: &WorldOptions) -> Self {
-        Self {
-            environment: options.environment.clone(),
-            redactor: options.redactor.clone(),
-            accounts: Databases::of_machine(),
-        }
+        Self { environment: options.environment.clone(), redactor: options.redactor.clone(), accounts: Databases::of_machine() }
     }
 
     /// Who runs it, and their account; `None` for ourselves where we have no account.
@@ -216,7 +214,9 @@ impl RealPrograms {
         let Some(name) = user else {
             return Ok((self.accounts.by_uid_in_file(ourselves.as_raw())?, None));
         };
-        let account = self.accounts.by_name(name, &getent)?
+        let account = self
+            .accounts
+            .by_name(name, &getent)?
             .ok_or_else(|| Error::new(Kind::Missing, format!("there is no user `{name}`")))?;
         if account.uid == ourselves.as_raw() {
             return Ok((Some(account), None));
@@ -237,10 +237,11 @@ impl Programs for RealPrograms {
         let (account, identity) = self.identity(invocation.user.as_deref(), deadline)?;
         let environment = environment::assemble(account.as_ref(), &self.environment, &invocation.environment);
         let directory = invocation.directory.as_deref().unwrap_or(Path::new("/"));
-        let program = environment::locate(&invocation.program, environment::path_of(&environment), directory).ok_or_else(|| {
-            Error::new(Kind::Missing, format!("there is no program `{}`", invocation.program))
-                .hint("install the package that brings it, or check its name and the `PATH` under `env:`")
-        })?;
+        let program =
+            environment::locate(&invocation.program, environment::path_of(&environment), directory).ok_or_else(|| {
+                Error::new(Kind::Missing, format!("there is no program `{}`", invocation.program))
+                    .hint("install the package that brings it, or check its name and the `PATH` under `env:`")
+            })?;
         let child = become_user::spawn(invocation, &program, &environment, directory, identity)?;
         supervise::to_the_end(child, invocation, deadline, lines, &self.redactor)
     }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::programs::Invocation;
 use super::Facts;
+use super::programs::Invocation;
 use crate::error::Result;
 
 /// A user account.

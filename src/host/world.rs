@@ -59,7 +59,12 @@ impl World {
 
     /// One whose programs are run and whose accounts are kept by somebody else: the seam of the unit tests.
     #[must_use]
-    pub(in crate::host) fn with_parts(options: WorldOptions, aws: Aws, programs: Arc<dyn Programs>, accounts: Databases) -> Arc<Self> {
+    pub(in crate::host) fn with_parts(
+        options: WorldOptions,
+        aws: Aws,
+        programs: Arc<dyn Programs>,
+        accounts: Databases,
+    ) -> Arc<Self> {
         Arc::new(Self { options, programs, cache: Cache::default(), aws, accounts })
     }
 

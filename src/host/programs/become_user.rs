@@ -34,7 +34,10 @@ pub fn spawn(
     identity: Option<Identity>,
 ) -> Result<Child> {
     if !directory.is_dir() {
-        return Err(Error::new(Kind::Missing, format!("`{}` is to run in `{}`, which is no directory", invocation.short(), directory.display())));
+        return Err(Error::new(
+            Kind::Missing,
+            format!("`{}` is to run in `{}`, which is no directory", invocation.short(), directory.display()),
+        ));
     }
     let mut command = Command::new(program);
     command
@@ -46,7 +49,8 @@ pub fn spawn(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let directory = CString::new(directory.as_os_str().as_bytes()).map_err(|_| Error::new(Kind::Playbook, "a directory's name holds a NUL byte"))?;
+    let directory = CString::new(directory.as_os_str().as_bytes())
+        .map_err(|_| Error::new(Kind::Playbook, "a directory's name holds a NUL byte"))?;
     let parent = nix::unistd::getpid();
     // SAFETY: between fork and exec only system calls are made, on memory that was allocated before the fork.
     unsafe {

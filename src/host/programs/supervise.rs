@@ -63,7 +63,13 @@ impl Drop for Guarded {
 }
 
 /// Feeds the child, collects its outputs, waits for its end.
-pub fn to_the_end(mut child: Child, invocation: &Invocation, deadline: Instant, lines: Option<&LineSink>, redactor: &Redactor) -> Result<Output> {
+pub fn to_the_end(
+    mut child: Child,
+    invocation: &Invocation,
+    deadline: Instant,
+    lines: Option<&LineSink>,
+    redactor: &Redactor,
+) -> Result<Output> {
     let started = Instant::now();
     let exit = exit_descriptor(&child);
     let stdin = child.stdin.take().map(|pipe| File::from(OwnedFd::from(pipe)));
@@ -94,8 +100,20 @@ pub fn to_the_end(mut child: Child, invocation: &Invocation, deadline: Instant, 
             Due::LeftOpen => break Verdict::LeftOpen,
         }
         feed.push();
-        stdout.take(|bytes| { if let Some((lines, _)) = &mut shown { lines.push(bytes); } }).doing(|| "reading its output".into())?;
-        stderr.take(|bytes| { if let Some((_, lines)) = &mut shown { lines.push(bytes); } }).doing(|| "reading its output".into())?;
+        stdout
+            .take(|bytes| {
+                if let Some((lines, _)) = &mut shown {
+                    lines.push(bytes);
+                }
+            })
+            .doing(|| "reading its output".into())?;
+        stderr
+            .take(|bytes| {
+                if let Some((_, lines)) = &mut shown {
+                    lines.push(bytes);
+                }
+            })
+            .doing(|| "reading its output".into())?;
     };
     if let Some((one, other)) = shown {
         one.finish();
@@ -108,14 +126,20 @@ pub fn to_the_end(mut child: Child, invocation: &Invocation, deadline: Instant, 
         // Whoever asked for nothing but silence gets the last word: nothing of the group is left running.
         child.signal_group(Signal::SIGKILL);
         let spent = started.elapsed().as_secs_f32();
-        return Err(Error::new(Kind::TimedOut, format!("`{}` was stopped after {spent:.1} s: its time was over", invocation.short()))
-            .tail(output.last_lines(redactor)));
+        return Err(Error::new(
+            Kind::TimedOut,
+            format!("`{}` was stopped after {spent:.1} s: its time was over", invocation.short()),
+        )
+        .tail(output.last_lines(redactor)));
     }
     if verdict == Verdict::LeftOpen {
         child.signal_group(Signal::SIGTERM);
-        return Err(Error::new(Kind::Failed, format!("`{}` {status}, but something it started keeps its output open", invocation.short()))
-            .hint("send the output of what it leaves in the background elsewhere (`>/dev/null 2>&1`), or make it a `systemd_unit`")
-            .tail(output.last_lines(redactor)));
+        return Err(Error::new(
+            Kind::Failed,
+            format!("`{}` {status}, but something it started keeps its output open", invocation.short()),
+        )
+        .hint("send the output of what it leaves in the background elsewhere (`>/dev/null 2>&1`), or make it a `systemd_unit`")
+        .tail(output.last_lines(redactor)));
     }
     if cut {
         return Err(Error::new(Kind::Failed, format!("`{}` printed more than {} MiB", invocation.short(), MOST_STDOUT >> 20)));
@@ -188,7 +212,14 @@ impl Feed<'_> {
 }
 
 /// Waits until something can be done, no longer than this.
-fn wait_for(time: Duration, child: &Guarded, exit: Option<&OwnedFd>, feed: &Feed<'_>, stdout: &Collected, stderr: &Collected) -> Result<()> {
+fn wait_for(
+    time: Duration,
+    child: &Guarded,
+    exit: Option<&OwnedFd>,
+    feed: &Feed<'_>,
+    stdout: &Collected,
+    stderr: &Collected,
+) -> Result<()> {
     let mut watched = Vec::with_capacity(4);
     for pipe in [stdout.pipe(), stderr.pipe()].into_iter().flatten() {
         watched.push(PollFd::new(pipe.as_fd(), PollFlags::POLLIN));

@@ -150,7 +150,8 @@ fn a_child_dies_with_the_thread_that_waits_for_it() {
     let gone = (0..100).any(|_| {
         std::thread::sleep(Duration::from_millis(20));
         // A zombie whose new parent has not looked yet counts as gone.
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z ")) || !Path::new(&format!("/proc/{pid}")).exists()
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+            || !Path::new(&format!("/proc/{pid}")).exists()
     });
     assert!(gone, "the program outlived the agent");
 }
