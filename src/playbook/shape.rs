@@ -149,11 +149,13 @@ impl Shape {
             members.retain(|(key, _)| !key.text.starts_with("x-"));
         }
         let any = Json::Bool(true);
+        let mut misspelt = None;
         for (key, value) in members.iter_mut() {
             match (properties.get(&key.text), others.unwrap_or(&any)) {
                 (Some(property), _) => self.fit_to(property, value, complaints),
                 (None, Json::Bool(false)) => {
                     let message = format!("unknown key `{}`", key.text);
+                    misspelt = closest(&key.text, properties.keys().map(String::as_str)).or(misspelt);
                     let hint = did_you_mean(&key.text, properties.keys().map(String::as_str));
                     complaints.push(Complaint::new(key.mark, message).hint(hint));
                 }
@@ -161,7 +163,8 @@ impl Shape {
             }
         }
         for name in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
-            if !members.iter().any(|(key, _)| key.text == name) {
+            // One mistake, one problem: the misspelt key is reported above.
+            if misspelt != Some(name) && !members.iter().any(|(key, _)| key.text == name) {
                 complaints.push(Complaint::new(mark, format!("`{name}` is missing")));
             }
         }

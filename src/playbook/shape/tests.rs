@@ -68,7 +68,7 @@ fn every_problem_is_reported_at_its_place() {
     for (text, expected) in [
         ("path: x\nmod: 1", "2:1 unknown key `mod`; did you mean `mode`?"),
         ("mode: '0640'", "1:1 `path` is missing"),
-        ("path:", "1:6 text is missing here; write `\"\"` for empty text"),
+        ("path:", "1:5 text is missing here; write `\"\"` for empty text"),
         ("path: [x]", "1:7 text is expected here, not a list"),
         ("path: x\nmode: rw", "2:7 `rw` cannot stand here; it must be permission bits in octal, quoted: `\"0640\"`"),
         ("path: x\nwithin: 5 minutes", "2:9 `5 minutes` cannot stand here; it must be a span of time: `450s`, `7m`, `1h30m`, `7d`"),
