@@ -170,6 +170,20 @@ impl Shape {
         }
     }
 
+    /// The types of a schema, through its branches.
+    fn kinds<'s>(&'s self, schema: &'s Json) -> Vec<&'s str> {
+        let schema = self.resolve(schema);
+        let own = types(schema);
+        if own.is_empty() { branches(schema).flat_map(|branch| self.kinds(branch)).collect() } else { own }
+    }
+
+    /// The words a schema allows, through its branches.
+    fn words<'s>(&'s self, schema: &'s Json) -> Vec<&'s str> {
+        let schema = self.resolve(schema);
+        let below = branches(schema).flat_map(|branch| self.words(branch));
+        suggest::allowed(schema).into_iter().chain(below).collect()
+    }
+
     /// The first branch that fits wins; else the complaints of the branch that was most likely meant.
     fn fit_to_one_of(&self, schema: &Json, value: &mut Value, complaints: &mut Vec<Complaint>) {
         let mut best: Option<Vec<Complaint>> = None;
@@ -183,8 +197,8 @@ impl Shape {
                 return;
             }
             let branch = self.resolve(branch);
-            words.extend(suggest::allowed(branch));
-            let same_kind = types(branch).iter().any(|name| value.content.is_a(name)) && branch.get("const").is_none();
+            words.extend(self.words(branch));
+            let same_kind = self.kinds(branch).iter().any(|name| value.content.is_a(name)) && branch.get("const").is_none();
             if same_kind && best.as_ref().is_none_or(|best| found.len() < best.len()) {
                 best = Some(found);
             }
@@ -195,7 +209,7 @@ impl Shape {
             }
             (Some(found), _) => complaints.extend(found),
             (None, _) => {
-                let types: Vec<&str> = branches(schema).flat_map(|branch| types(self.resolve(branch))).collect();
+                let types = self.kinds(schema);
                 complaints.push(scalar::unexpected(value, &types));
             }
         }

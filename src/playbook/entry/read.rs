@@ -142,6 +142,7 @@ fn the_type<'n>(
         }
     }
     let kinds = || document.types.iter().map(|step_type| step_type.kind);
+    let mut fell_out = false;
     for key in &unknown {
         let problem = match (&found, key.text.as_str()) {
             (_, "include") => {
@@ -152,6 +153,7 @@ fn the_type<'n>(
                 let shape = Shape::made_by(|generator| step_type.schema(generator));
                 let problem = source.problem(key.mark, format!("unknown key `{text}`"));
                 if shape.has_field(text) {
+                    fell_out = true;
                     problem.hint(format!("`{text}` belongs under `{}:`; indent it", step_type.kind))
                 } else {
                     Problem { hint: did_you_mean(text, COMMON), ..problem }
@@ -169,7 +171,8 @@ fn the_type<'n>(
         let problem = source.problem(node.mark, "this step has no type");
         problems.push(problem.hint(format!("the step types are {}", kinds().collect::<Vec<_>>().join(", "))));
     }
-    found
+    // Fields that lost their indentation would be reported as missing, too.
+    found.filter(|(_, _, body)| !(fell_out && body.is_empty()))
 }
 
 /// The common keys, which are literal: what they say must be known before anything runs.
