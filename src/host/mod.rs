@@ -3,6 +3,7 @@
 //! [`Facts`] can look and cannot write; [`Host`] can do both. Neither offers a raw "run this program" to a step: each question
 //! is a named one, reviewed once, here. Both are cheap to clone and belong to one step of one run.
 
+pub mod account_changes;
 pub mod aws;
 pub mod compare;
 pub mod clock;

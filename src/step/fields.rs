@@ -114,6 +114,15 @@ impl fmt::Display for AbsolutePath {
     }
 }
 
+/// What is wrong with the name of a user or group, as `useradd` and `groupadd` judge it.
+#[must_use]
+pub fn account_name_problem(name: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
+    let begins_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let good = begins_well && name.len() <= 32 && name.bytes().all(allowed);
+    (!good).then(|| format!("`{name}` is no name for a user or group: lower-case letters, digits, `_`, `-`, `.`, at most 32"))
+}
+
 /// Gives a field type its serde and schema halves from `FromStr` and `Display`.
 macro_rules! text_field {
     ($type:ident, $pattern:literal, $description:literal) => {
