@@ -26,6 +26,10 @@ const MARK: &str = "reply: ";
 pub enum Errand {
     /// Work in the file system.
     Files(tree::Errand),
+    /// Work in a checkout, and the network that goes with it.
+    Git(super::git::GitErrand),
+    /// A look into a Python environment.
+    Python(super::python::PythonErrand),
 }
 
 /// Does the errand as whoever we are; the answer is JSON, since each kind of errand has its own.
@@ -37,6 +41,8 @@ fn perform(errand: &Errand) -> Result<serde_json::Value> {
             // Only root meets a foreign tree, and root sends no helper to root.
             Err(Stop::Foreign(user)) => Err(Error::new(Kind::Bug, format!("a helper was sent into a tree of user {user}"))),
         },
+        Errand::Git(errand) => json(&errand.perform()?),
+        Errand::Python(errand) => json(&errand.perform()?),
     }
 }
 

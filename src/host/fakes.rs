@@ -123,6 +123,20 @@ impl Machine {
         self
     }
 
+    /// The helper works as in earnest, as ourselves, and so do these programs; we are user `me`, with a home of our own.
+    #[must_use]
+    pub fn in_earnest(self, programs: &[&str]) -> Self {
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let home = self.path("home/me");
+        std::fs::create_dir_all(&home).expect("a home");
+        self.write("etc/passwd", &format!("me:x:{uid}:{gid}:me:{}:/bin/sh\n", home.display()));
+        self.write("etc/group", &format!("me:x:{gid}:\n"));
+        ["/proc/self/exe"].iter().chain(programs).fold(self, |machine, name| {
+            let home = home.clone();
+            machine.program_does(name, move |invocation| real_program(invocation, &home))
+        })
+    }
+
     /// The same on a machine that is already in use: later answers replace earlier ones.
     pub fn from_now_on(&self, words: &str, stdout: &str) {
         let stdout = stdout.as_bytes().to_vec();
@@ -200,6 +214,29 @@ fn command_line(invocation: &Invocation) -> String {
     let mut words = vec![invocation.program.as_str()];
     words.extend(invocation.arguments.iter().map(String::as_str));
     words.join(" ")
+}
+
+/// Runs a program as the real thing does, as far as a test needs it.
+fn real_program(invocation: &Invocation, home: &Path) -> Result<Output> {
+    use std::io::Write as _;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new(&invocation.program)
+        .args(&invocation.arguments)
+        .env("HOME", home)
+        .envs(invocation.environment.iter().map(|(name, value)| (name, String::from_utf8_lossy(value.expose()).into_owned())))
+        .current_dir(invocation.directory.as_deref().unwrap_or(Path::new("/")))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(invocation.stdin.as_ref().map_or(&[], |text| text.expose()))?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    let status = output.status.code().map_or_else(|| Status::Signal(output.status.signal().unwrap_or(0)), Status::Code);
+    Ok(Output { status, stdout: output.stdout, stderr: output.stderr })
 }
 
 struct Scripted(Arc<Script>);

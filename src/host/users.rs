@@ -75,6 +75,14 @@ impl Facts {
         self.world.accounts.groups_listing(user)
     }
 
+    /// The name of the account that runs the agent.
+    ///
+    /// # Errors
+    /// `Missing` when it has none.
+    pub fn own_name(&self) -> Result<String> {
+        self.name_of(nix::unistd::geteuid().as_raw())
+    }
+
     fn getent(&self, words: &[&str]) -> Result<Option<String>> {
         let output = self.ask(&Invocation::new("getent", words))?;
         Ok(output.success().then(|| output.text()))

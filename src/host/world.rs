@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::accounts::Databases;
 use super::aws::Aws;
 use super::cache::Cache;
+use super::git::Revisions;
 use super::programs::Programs;
 use crate::secret::Redactor;
 
@@ -47,6 +48,8 @@ pub struct World {
     pub(in crate::host) cache: Cache,
     pub(in crate::host) aws: Aws,
     pub(in crate::host) accounts: Databases,
+    /// Unlike the cache, it outlives applies.
+    pub(in crate::host) revisions: Revisions,
 }
 
 impl World {
@@ -65,7 +68,7 @@ impl World {
         programs: Arc<dyn Programs>,
         accounts: Databases,
     ) -> Arc<Self> {
-        Arc::new(Self { options, programs, cache: Cache::default(), aws, accounts })
+        Arc::new(Self { options, programs, cache: Cache::default(), aws, accounts, revisions: Revisions::default() })
     }
 
     /// Forgets cached facts; called after every apply, so that a re-check is always fresh.

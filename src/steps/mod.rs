@@ -1,9 +1,11 @@
 //! The table of step types. A new type is one file and its two lines here; parser, JSON Schema, reference and tests walk it.
 
 mod directory;
+mod git;
 mod group;
 mod link;
 mod user;
+mod venv;
 
 use crate::step::StepType;
 
@@ -13,6 +15,8 @@ pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<group::Group>(),
     StepType::of::<directory::Directory>(),
     StepType::of::<link::Link>(),
+    StepType::of::<git::Git>(),
+    StepType::of::<venv::Venv>(),
 ];
 
 /// The type of this name.

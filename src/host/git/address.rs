@@ -33,9 +33,8 @@ impl Address {
     #[must_use]
     pub fn host(&self) -> Option<String> {
         match self {
-            Self::Ssh { host, port: 22, .. } => Some(host.clone()),
+            Self::Ssh { host, port: 22, .. } | Self::Https { host, .. } => Some(host.clone()),
             Self::Ssh { host, port, .. } => Some(format!("[{host}]:{port}")),
-            Self::Https { host, .. } => Some(host.clone()),
             Self::Local(_) => None,
         }
     }

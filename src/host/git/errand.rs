@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -13,6 +13,9 @@ use super::pins::Pins;
 use super::resolve::Resolved;
 use crate::error::{Context, Error, Kind, Result};
 use crate::secret::Secret;
+
+/// How often a server that does not answer is tried: about a quarter of a minute in all.
+const MOST_TRIES: u32 = 4;
 
 /// A task for the helper.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,13 +72,32 @@ pub struct Server {
 }
 
 impl Server {
-    fn access(self) -> Result<Arc<Access>> {
+    fn access(&self) -> Result<Arc<Access>> {
         let address = self.url.parse().map_err(|why: String| Error::new(Kind::Playbook, why))?;
         let mut access = Access::new(address, self.limit)?;
-        access.ssh_key = self.ssh_key;
-        access.token = self.token.map(|token| (self.token_user, token));
-        access.pins = self.pins;
+        access.ssh_key.clone_from(&self.ssh_key);
+        access.token = self.token.clone().map(|token| (self.token_user.clone(), token));
+        access.pins = self.pins.clone();
         Ok(Arc::new(access))
+    }
+
+    /// Tries again what may pass by itself: a server that does not answer, or asks us to slow down.
+    fn patiently<T>(&self, attempt: impl Fn(&Arc<Access>) -> Result<T>) -> Result<T> {
+        let access = self.access()?;
+        let mut tries = 1;
+        loop {
+            let error = match attempt(&access) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            // Drawn from the whole interval: a fleet that boots at once must not come back at once.
+            let wait = Duration::from_secs(1 << tries).mul_f64(rand::random::<f64>().max(0.1));
+            if !error.kind().is_transient() || tries >= MOST_TRIES || Instant::now() + wait >= access.deadline {
+                return Err(error);
+            }
+            std::thread::sleep(wait);
+            tries += 1;
+        }
     }
 }
 
@@ -84,21 +106,23 @@ impl GitErrand {
     ///
     /// # Errors
     /// Whatever keeps it from being done.
-    pub fn perform(self) -> Result<GitReply> {
+    pub fn perform(&self) -> Result<GitReply> {
+        // A checkout is for others to read, as git's own is; whoever called us may be stricter.
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         match self {
             Self::Look { path, submodules } => {
-                let place = look::look(&path, submodules).doing(|| format!("looking at `{}`", path.display()))?;
+                let place = look::look(path, *submodules).doing(|| format!("looking at `{}`", path.display()))?;
                 Ok(GitReply::Place(place))
             }
             Self::Resolve { server, revision } => {
                 let name = revision.as_deref().unwrap_or("HEAD");
                 let what = format!("asking `{}` for `{name}`", server.url);
-                server.access().and_then(|access| bring::ask(&access, revision.as_deref())).map(GitReply::Resolved).doing(|| what)
+                server.patiently(|access| bring::ask(access, revision.as_deref())).map(GitReply::Resolved).doing(|| what)
             }
             Self::Bring { server, wish } => {
                 let name = wish.revision.as_deref().unwrap_or("HEAD");
                 let what = format!("fetching `{name}` from `{}`", server.url);
-                server.access().and_then(|access| bring::bring(&wish, &access)).map(GitReply::Resolved).doing(|| what)
+                server.patiently(|access| bring::bring(wish, access)).map(GitReply::Resolved).doing(|| what)
             }
         }
     }
@@ -108,6 +132,7 @@ impl GitErrand {
 mod piped {
     use super::{Deserialize, Deserializer, Secret, Serialize, Serializer};
 
+    #[allow(clippy::ref_option)] // The form that serde calls.
     pub fn serialize<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(Secret::expose).serialize(serializer)
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 /// One try to reach the server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 /// A server that has not sent a byte for this long has gone.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+const SILENCE_LIMIT: Duration = Duration::from_mins(1);
 /// How often a server may send us elsewhere.
 const MOST_REDIRECTS: usize = 5;
 

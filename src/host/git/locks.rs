@@ -9,7 +9,7 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::error::{Context, Error, Kind, Result};
 
 /// How long a lock file of an unknown holder is respected: an editor may be open on a commit message.
-const RESPECT: Duration = Duration::from_secs(60);
+const RESPECT: Duration = Duration::from_mins(1);
 
 /// The right to change a checkout. Ends with the process at the latest, unlike git's own lock files.
 pub struct Exclusive {

@@ -6,6 +6,7 @@
 
 mod access;
 mod address;
+mod ask;
 mod bring;
 mod checkout;
 mod errand;
@@ -16,17 +17,20 @@ mod mark;
 mod packet;
 mod pins;
 mod resolve;
+mod revisions;
 mod ssh;
 mod submodules;
 mod transport;
 
 pub use address::Address;
+pub use ask::Source;
 pub use bring::Wish;
 pub use checkout::{modified_error, own_commits_error};
 pub use errand::{GitErrand, GitReply, Server};
 pub use look::{Checkout, Place};
 pub use pins::Pins;
 pub use resolve::{Resolved, is_commit};
+pub use revisions::Revisions;
 
 #[cfg(test)]
 mod tests;

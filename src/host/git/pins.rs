@@ -7,6 +7,7 @@ use russh::keys::{PublicKey, known_hosts::known_host_keys_path};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::host::host_keys;
 
 /// Where the administrator of the machine keeps host keys.
 const OF_THE_MACHINE: &str = "/etc/ssh/ssh_known_hosts";
@@ -26,8 +27,9 @@ impl Pins {
             return Ok(Self(keys.into_iter().flatten().collect()));
         }
         let mut keys = Vec::new();
-        for line in built_in(host).filter(|_| port == 22) {
-            keys.extend(given_key(line, host, port)?);
+        if port == 22 {
+            let built_in = host_keys::of(host).unwrap_or_default();
+            keys.extend(built_in.iter().map(|key| format!("{} {}", key.algorithm, key.key)));
         }
         keys.extend(of_the_machine(Path::new(OF_THE_MACHINE), host, port)?);
         Ok(Self(keys))
@@ -38,10 +40,6 @@ impl Pins {
     pub fn keys(&self) -> Vec<PublicKey> {
         self.0.iter().filter_map(|text| PublicKey::from_openssh(text).ok()).collect()
     }
-}
-
-fn built_in(_host: &str) -> impl Iterator<Item = &'static str> {
-    std::iter::empty()
 }
 
 /// The key in a line of `known_hosts`, with or without the host's name before it; `None` in a comment or for another host.
@@ -98,6 +96,16 @@ mod tests {
         for wrong in ["ssh-ed25519 nonsense", "|1|abc|def ssh-ed25519 AAAA", "@cert-authority * ssh-rsa AAAA", "one-word"] {
             assert!(Pins::find("host.example", 22, &[wrong.to_owned()]).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn well_known_servers_have_their_keys_built_in_on_their_own_port() {
+        for host in ["github.com", "gitlab.com", "bitbucket.org"] {
+            let pins = Pins::find(host, 22, &[]).unwrap();
+            assert!(pins.keys().len() >= 3 && pins.keys().len() == pins.0.len(), "{host}");
+            assert_eq!(Pins::find(host, 22, &[KEY.to_owned()]).unwrap().0, [KEY], "given keys replace them");
+        }
+        assert!(Pins::find("bitbucket.example", 22, &[]).unwrap().0.is_empty());
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Read for SshStream {
             match message.map_err(|error| self.failed(error))? {
                 Some(ChannelMsg::Data { data }) => self.pending = Packet::new(data.to_vec()),
                 Some(ChannelMsg::ExtendedData { data, .. }) if self.complaint.len() < 4096 => {
-                    self.complaint.extend_from_slice(&data)
+                    self.complaint.extend_from_slice(&data);
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) if exit_status != 0 => return Err(self.refused()),
                 Some(ChannelMsg::Failure) => return Err(self.refused()),

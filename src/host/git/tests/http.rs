@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, root: &PathBuf, token: Option<&str>, away: Option<&str>, journal: &Seen) {
+fn answer(mut stream: TcpStream, root: &Path, token: Option<&str>, away: Option<&str>, journal: &Seen) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut first = String::new();
     reader.read_line(&mut first).unwrap();

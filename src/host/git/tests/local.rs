@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Project, git, has};
+use super::{Project, bring_as, git, has};
 use crate::error::Kind;
 use crate::host::git::look::{Place, look};
 use crate::host::git::mark::Mark;
@@ -100,7 +100,7 @@ fn modified_tracked_files_fail_with_a_diffstat_or_are_put_aside() {
     let error = project.bring(None).unwrap_err();
     assert!(error.last_lines().iter().any(|line| line.contains("one.txt")), "{error}");
     let wish = crate::host::git::Wish { stash: true, ..project.wish(None) };
-    project.bring_as(&wish).unwrap();
+    bring_as(&wish).unwrap();
     assert!(project.checkout().modified.is_empty());
     assert_eq!(fs::read_to_string(project.tree().join("one.txt")).unwrap(), "theirs\n");
     assert!(git(&project.tree(), &["stash", "show", "-p"]).contains("+local"));
@@ -122,7 +122,7 @@ fn commits_made_here_are_not_lost() {
     project.push();
     assert!(project.bring(None).unwrap_err().to_string().contains("was made here"));
     let wish = crate::host::git::Wish { stash: true, ..project.wish(None) };
-    project.bring_as(&wish).unwrap();
+    bring_as(&wish).unwrap();
     let kept = git(&project.tree(), &["for-each-ref", "--format=%(objectname)", "refs/bootstrap-agent/kept"]);
     assert_eq!(kept, own.commit);
     assert!(!project.checkout().has_own_commits);
@@ -160,7 +160,7 @@ fn origin_follows_the_playbook() {
     let (old, new) = (Project::new(), Project::new());
     old.bring(None).unwrap();
     let wish = crate::host::git::Wish { path: old.tree(), ..new.wish(None) };
-    old.bring_as(&wish).unwrap();
+    bring_as(&wish).unwrap();
     assert_eq!(old.checkout().origin, Some(new.bare().display().to_string()));
     assert_eq!(old.checkout().commit, new.id("main"));
 }
@@ -178,7 +178,7 @@ fn submodules_follow_the_commit() {
     project.commit("uses.txt", "lib\n");
     project.push();
     let wish = crate::host::git::Wish { submodules: true, ..project.wish(None) };
-    project.bring_as(&wish).unwrap();
+    bring_as(&wish).unwrap();
     assert_eq!(fs::read_to_string(project.tree().join("vendor/lib/lib.txt")).unwrap(), "1\n");
     assert!(project.tree().join("vendor/lib/inner/one.txt").exists());
     assert!(project.checkout().stale_submodules.is_empty());
@@ -189,7 +189,7 @@ fn submodules_follow_the_commit() {
     project.push();
     project.bring(None).unwrap();
     assert_eq!(project.checkout().stale_submodules, ["vendor/lib"]);
-    project.bring_as(&wish).unwrap();
+    bring_as(&wish).unwrap();
     assert_eq!(fs::read_to_string(project.tree().join("vendor/lib/lib.txt")).unwrap(), "2\n");
     assert!(project.checkout().stale_submodules.is_empty());
 }
@@ -206,7 +206,7 @@ fn what_is_not_there_is_said() {
     let error = project.bring(Some(&"1".repeat(40))).unwrap_err();
     assert_eq!(error.kind(), Kind::Missing, "{error}");
     let wish = crate::host::git::Wish { url: "/nowhere/p.git".into(), ..project.wish(None) };
-    assert!(project.bring_as(&wish).is_err());
+    assert!(bring_as(&wish).is_err());
     fs::write(project.folder.path().join("file"), "").unwrap();
     assert_eq!(look(&project.folder.path().join("file"), false).unwrap(), Place::Occupied);
     fs::create_dir(project.tree().join(".git")).unwrap();

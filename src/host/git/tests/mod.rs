@@ -43,6 +43,12 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Brings a checkout of a repository on this machine to where the wish says.
+pub fn bring_as(wish: &Wish) -> Result<Resolved> {
+    let address: Address = wish.url.parse().unwrap();
+    bring(wish, &Arc::new(Access::new(address, Duration::from_mins(1))?))
+}
+
 /// A project with history, and the bare repository it is pushed to.
 pub struct Project {
     pub folder: tempfile::TempDir,
@@ -102,12 +108,7 @@ impl Project {
 
     /// Brings `tree` to a revision of the bare repository, over no network.
     pub fn bring(&self, revision: Option<&str>) -> Result<Resolved> {
-        self.bring_as(&self.wish(revision))
-    }
-
-    pub fn bring_as(&self, wish: &Wish) -> Result<Resolved> {
-        let address: Address = wish.url.parse().unwrap();
-        bring(wish, &Arc::new(Access::new(address, Duration::from_secs(60))?))
+        bring_as(&self.wish(revision))
     }
 
     pub fn wish(&self, revision: Option<&str>) -> Wish {

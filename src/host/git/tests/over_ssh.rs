@@ -17,7 +17,7 @@ const PROGRAMS: [&str; 3] = ["git", "sshd", "ssh-keygen"];
 
 fn access(server: &Server, project: &Project, key: Secret, pin: &str) -> Arc<Access> {
     let address = server.url(&project.bare()).parse().unwrap();
-    let mut access = Access::new(address, Duration::from_secs(60)).unwrap();
+    let mut access = Access::new(address, Duration::from_mins(1)).unwrap();
     access.pins = Pins::find("127.0.0.1", server.port, &[server.public(pin)]).unwrap();
     access.ssh_key = Some(key);
     Arc::new(access)
@@ -178,8 +178,8 @@ fn a_clone_that_is_killed_is_finished_by_the_next_run() {
     let (server, project) = (Server::start(), Project::new());
     for number in 0..250_u32 {
         // Hardly compressible, so that the pack is of some size.
-        let noise: Vec<u8> =
-            (0..6000_u32).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(number * 97) >> 11) as u8).collect();
+        let mix = |at: u32| at.wrapping_mul(2_654_435_761).wrapping_add(number * 97).to_be_bytes();
+        let noise: Vec<u8> = (0..1500_u32).flat_map(mix).collect();
         std::fs::write(project.work().join(format!("{number}.bin")), noise).unwrap();
     }
     project.commit("last.txt", "last\n");
@@ -191,7 +191,7 @@ fn a_clone_that_is_killed_is_finished_by_the_next_run() {
             token: None,
             token_user: String::new(),
             pins: Pins(vec![server.public("host")]),
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
         },
         wish: wish(&server, &project, Some("main")),
     };

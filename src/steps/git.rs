@@ -1,0 +1,320 @@
+//! `git`: a repository is checked out at a branch, a tag or a commit.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Kind, Result};
+use crate::host::git::{Address, Checkout, Place, Resolved, Source, Wish, is_commit, modified_error, own_commits_error};
+use crate::host::write::Attributes;
+use crate::host::{Answer, Facts, Host};
+use crate::secret::Sensitive;
+use crate::step::fields::AbsolutePath;
+use crate::step::{Finding, Outputs, Step, Touches, Value};
+
+/// Checks a repository out and keeps it at a revision.
+///
+/// git itself need not be installed. The key is used from memory and written nowhere; the server's host key must be known. Files
+/// that are not tracked stay; hooks and filters of the repository never run. Outputs: `commit`, `short`, `branch`, `path`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Git {
+    /// Address of the repository: `git@host:team/project.git`, `ssh://…`, `https://…` or a path on this machine.
+    url: String,
+    /// Branch, tag or whole commit; the server's default branch unless told.
+    revision: Option<String>,
+    /// The directory to check out into.
+    path: AbsolutePath,
+    /// Who owns the checkout and does all the work in it; whoever runs the agent unless told.
+    owner: Option<String>,
+    /// Private key for an address over SSH, without passphrase.
+    ssh_key: Option<Sensitive>,
+    /// Access token for an address over HTTPS.
+    token: Option<Sensitive>,
+    /// Name that goes with the token: GitLab wants `oauth2`, Bitbucket `x-token-auth`.
+    #[serde(default = "token_user")]
+    token_user: String,
+    /// Lines as in `known_hosts`, with or without the host's name, in place of the built-in keys of GitHub, GitLab and Bitbucket.
+    #[serde(default)]
+    host_keys: Vec<String>,
+    /// How many commits of history to fetch; 0 for all. A history that is there as a whole stays whole.
+    #[serde(default = "one")]
+    depth: u32,
+    /// Whether submodules are checked out too, with the same key where they are on the same host.
+    #[serde(default)]
+    submodules: bool,
+    /// What happens to tracked files that were modified here, and to commits made here.
+    #[serde(default)]
+    local_changes: LocalChanges,
+}
+
+/// What happens to local changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalChanges {
+    /// The step fails and shows them.
+    #[default]
+    Fail,
+    /// They are put aside, in git's stash.
+    Stash,
+}
+
+fn token_user() -> String {
+    "x-access-token".to_owned()
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// One difference between the checkout and the wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GitChange {
+    /// There is none yet.
+    Clone {
+        /// From where.
+        url: String,
+        /// Which revision.
+        revision: String,
+    },
+    /// An earlier run was cut short while it wrote the files.
+    Finish {
+        /// Of this commit.
+        commit: String,
+    },
+    /// `origin` is somewhere else.
+    Origin {
+        /// Where it is.
+        from: String,
+        /// Where it shall be.
+        to: String,
+    },
+    /// Local changes are in the way.
+    PutAside,
+    /// Another commit or branch is checked out.
+    Move {
+        /// The one that is.
+        from: String,
+        /// The one that shall be.
+        to: String,
+        /// Its name.
+        revision: String,
+    },
+    /// Submodules are missing, or at other commits.
+    Submodules(Vec<String>),
+}
+
+impl fmt::Display for GitChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clone { url, revision } => write!(f, "clone `{url}` at {revision}"),
+            Self::Finish { commit } => write!(f, "finish the checkout of `{}` that was cut short", short(commit)),
+            Self::Origin { from, to } => write!(f, "change origin from `{from}` to `{to}`"),
+            Self::PutAside => f.write_str("put local changes aside"),
+            Self::Move { from, to, revision } => write!(f, "move from `{}` to `{}` ({revision})", short(from), short(to)),
+            Self::Submodules(paths) => write!(f, "update submodules: {}", paths.join(", ")),
+        }
+    }
+}
+
+fn short(commit: &str) -> &str {
+    commit.get(..10).unwrap_or(commit)
+}
+
+impl Step for Git {
+    const KIND: &'static str = "git";
+
+    type Change = GitChange;
+
+    fn touches(&self) -> Touches {
+        Touches::nothing().read_user(self.owner.as_deref()).write_path(self.path.as_path())
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        match self.url.parse::<Address>() {
+            Err(why) => problems.push(why),
+            Ok(Address::Ssh { .. }) if self.ssh_key.is_none() => {
+                problems.push("an address over SSH needs a key: give it under `ssh_key`".to_owned());
+            }
+            Ok(address) => {
+                if self.ssh_key.is_some() && !matches!(address, Address::Ssh { .. }) {
+                    problems.push("`ssh_key` is of no use for an address that is not over SSH".to_owned());
+                }
+                if self.token.is_some() && !matches!(address, Address::Https { .. }) {
+                    problems.push("`token` is of no use for an address that is not over HTTPS".to_owned());
+                }
+            }
+        }
+        if let Some(revision) = &self.revision {
+            let is_name = |letter: char| !letter.is_whitespace() && !letter.is_control() && !"~^:?*[\\".contains(letter);
+            if revision.is_empty() || revision.starts_with('-') || revision.contains("..") || !revision.chars().all(is_name) {
+                problems.push(format!("`{revision}` is no branch, tag or whole commit"));
+            }
+        }
+        problems
+    }
+
+    fn check(&self, facts: &Facts) -> Result<Finding<GitChange>> {
+        let owner = self.owner(facts)?;
+        match facts.checkout(&owner, &self.path, self.submodules)? {
+            Place::NoRepository => Ok(self.missing()),
+            Place::Repository(checkout) => self.compare(&owner, &checkout, facts),
+            Place::Occupied => Err(Error::new(Kind::Failed, format!("`{}` is not a directory", self.path))),
+            Place::Broken(why) => {
+                let because = format!("the repository at `{}` cannot be read: {why}", self.path);
+                Err(Error::new(Kind::Failed, because).hint("move it away, and the next run clones it anew"))
+            }
+        }
+    }
+
+    fn apply(&self, change: &GitChange, host: &Host) -> Result<()> {
+        let owner = self.owner(host)?;
+        if matches!(change, GitChange::Clone { .. }) {
+            self.make_directory(&owner, host)?;
+        }
+        let stays = !matches!(change, GitChange::Clone { .. } | GitChange::Move { .. });
+        let resolved = if stays { self.where_it_is(&owner, host)? } else { None };
+        let wish = Wish {
+            path: self.path.to_path_buf(),
+            url: self.url.clone(),
+            revision: self.revision.clone(),
+            resolved,
+            depth: self.depth,
+            submodules: self.submodules,
+            stash: self.local_changes == LocalChanges::Stash,
+        };
+        host.bring_checkout(&owner, &self.source(), wish)
+    }
+}
+
+impl Git {
+    fn source(&self) -> Source<'_> {
+        Source {
+            url: &self.url,
+            ssh_key: self.ssh_key.as_ref(),
+            token: self.token.as_ref(),
+            token_user: &self.token_user,
+            host_keys: &self.host_keys,
+        }
+    }
+
+    fn owner(&self, facts: &Facts) -> Result<String> {
+        match &self.owner {
+            Some(owner) => Ok(owner.clone()),
+            None => facts.own_name(),
+        }
+    }
+
+    /// The revision in words.
+    fn revision(&self) -> String {
+        self.revision.as_ref().map_or_else(|| "its default branch".to_owned(), |revision| format!("`{revision}`"))
+    }
+
+    fn missing(&self) -> Finding<GitChange> {
+        let mut finding = Finding::done();
+        finding.change(GitChange::Clone { url: self.url.clone(), revision: self.revision() });
+        // A whole commit is known before anybody has asked; what a branch means, the clone itself will ask.
+        let commit = self.revision.as_deref().filter(|revision| is_commit(revision));
+        finding.outputs = self.outputs(commit.map(str::to_ascii_lowercase).as_deref(), None);
+        finding
+    }
+
+    fn compare(&self, owner: &str, checkout: &Checkout, facts: &Facts) -> Result<Finding<GitChange>> {
+        let mut finding = Finding::done();
+        let refuses = self.local_changes == LocalChanges::Fail;
+        if let Some(commit) = &checkout.unfinished {
+            finding.change(GitChange::Finish { commit: commit.clone() });
+        } else if refuses && !checkout.modified.is_empty() {
+            return Err(modified_error(&checkout.modified));
+        } else if refuses && checkout.has_own_commits {
+            return Err(own_commits_error(&checkout.commit));
+        } else if !checkout.modified.is_empty() || checkout.has_own_commits {
+            finding.change(GitChange::PutAside);
+        }
+        if checkout.origin.as_deref() != Some(&self.url) {
+            let from = checkout.origin.clone().unwrap_or_else(|| "nowhere".to_owned());
+            finding.change(GitChange::Origin { from, to: self.url.clone() });
+        }
+        let mut commit = Some(checkout.commit.clone());
+        let mut branch = checkout.branch.clone();
+        if !facts.stays_on_revision() {
+            match facts.revision(owner, &self.source(), self.revision.as_deref()) {
+                Ok(Answer::Known(wanted)) => {
+                    if wanted.commit != checkout.commit || is_other_branch(&wanted, checkout) {
+                        finding.change(GitChange::Move {
+                            from: checkout.commit.clone(),
+                            to: wanted.commit.clone(),
+                            revision: self.revision(),
+                        });
+                    }
+                    branch = wanted.branch().map(ToOwned::to_owned);
+                    commit = Some(wanted.commit);
+                }
+                Ok(Answer::Unknown(why)) => {
+                    commit = None;
+                    finding.unknown = Some(format!("whether {} has moved: {why}", self.revision()));
+                }
+                Err(error) => return Err(error).doing(|| format!("finding out what {} is", self.revision())),
+            }
+        }
+        if !checkout.stale_submodules.is_empty() {
+            finding.change(GitChange::Submodules(checkout.stale_submodules.clone()));
+        }
+        finding.outputs = self.outputs(commit.as_deref(), branch.as_deref());
+        let path = self.path.to_string();
+        Ok(finding.with_fingerprint(&[checkout.commit.as_bytes(), path.as_bytes()]))
+    }
+
+    fn outputs(&self, commit: Option<&str>, branch: Option<&str>) -> Outputs {
+        let known = |text: Option<&str>| text.map_or(Value::Unknown, Value::from);
+        let branch = match (commit, branch) {
+            (Some(_), None) => Value::Known(serde_json::Value::Null),
+            (_, branch) => known(branch),
+        };
+        Outputs::from_iter([
+            ("commit".to_owned(), known(commit)),
+            ("short".to_owned(), known(commit.map(short))),
+            ("branch".to_owned(), branch),
+            ("path".to_owned(), Value::from(self.path.to_string())),
+        ])
+    }
+
+    /// The revision that is checked out, as a wish to stay there.
+    fn where_it_is(&self, owner: &str, host: &Host) -> Result<Option<Resolved>> {
+        Ok(match host.checkout(owner, &self.path, false)? {
+            Place::Repository(checkout) => Some(Resolved {
+                commit: checkout.unfinished.unwrap_or(checkout.commit),
+                reference: checkout.branch.map(|branch| format!("refs/heads/{branch}")),
+            }),
+            _ => None,
+        })
+    }
+
+    /// The directory is made by root where only root can, and belongs to the owner.
+    fn make_directory(&self, owner: &str, host: &Host) -> Result<()> {
+        match (host.look(&self.path)?, host.user(owner)?) {
+            (None, _) => {
+                let attributes = Attributes { owner: Some(owner.to_owned()), group: None, mode: Some(0o755) };
+                host.make_directory(&self.path, &attributes)
+            }
+            (Some(there), Some(account)) if there.uid != account.uid => {
+                Err(Error::new(Kind::Denied, format!("`{}` does not belong to `{owner}`", self.path))
+                    .hint("a `directory` step before this one can give it to them"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether the wish names a branch, and another one is checked out. A tag or commit says nothing of branches.
+fn is_other_branch(wanted: &Resolved, checkout: &Checkout) -> bool {
+    match wanted.branch() {
+        Some(branch) => checkout.branch.as_deref() != Some(branch),
+        None => checkout.branch.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
