@@ -1,18 +1,27 @@
 """Fixtures for tests on real instances: `lab` for the session, `launch` for instances that go away with their test."""
 
 import itertools
+import os
+import shutil
+from pathlib import Path
 
 import pytest
+import scenario
 
 from instance import lock, paths
+from instance.agent import PROGRAM, Agent
+from instance.binary import built
 from instance.lab import Lab
+
+# Another lab's name here lets a second session run beside the first one.
+LAB = os.environ.get("LAB", "test")
 
 
 @pytest.fixture(scope="session")
 def lab():
     """The lab named `test`: prepared root, network, simulator, Bitbucket's stand-in."""
-    with lock.held(paths.lock("test"), "the lab `test`"):
-        it = Lab("test")
+    with lock.held(paths.lock(LAB), f"the lab `{LAB}`"):
+        it = Lab(LAB)
         try:
             yield it.up()
         finally:
@@ -34,7 +43,8 @@ def launch(lab, aws, request):
     launched = []
 
     def start(*arguments, **keywords):
-        machine = lab.launch(*arguments, **keywords)
+        put = lab.host if keywords.get("instance") else lab.launch
+        machine = put(*arguments, **keywords)
         launched.append(machine)
         return machine
 
@@ -44,6 +54,40 @@ def launch(lab, aws, request):
         if failed:
             request.node.add_report_section("call", f"console of {machine.name}", machine.why())
         machine.destroy()
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The agent under test: the one `AGENT_BINARY` names, or the checkout's."""
+    return Path(os.environ["AGENT_BINARY"]) if "AGENT_BINARY" in os.environ else built()
+
+
+@pytest.fixture
+def equip(lab, launch, binary):
+    """Launches an instance on which the agent is there and nothing else: no cloud-init, no user-data, one user `ubuntu`.
+
+    What it is given goes to `launch`; with `instance=` the machine is for an instance that exists in the simulator.
+    """
+
+    def start(*arguments, boot=True, image=None, **keywords):
+        machine = launch(*arguments, boot=False, image=image, files=scenario.QUICK, **keywords)
+        target = machine.upper / PROGRAM.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(binary, target)
+        target.chmod(0o755)
+        if boot:
+            machine.boot().wait()
+            if not image:
+                machine.exec(["useradd", "--create-home", "--shell", "/bin/bash", "ubuntu"])
+        return Agent(machine, lab.environment())
+
+    return start
+
+
+@pytest.fixture
+def agent(equip):
+    """The agent on a booted instance in no group."""
+    return equip()
 
 
 @pytest.fixture

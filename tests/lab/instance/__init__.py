@@ -19,6 +19,7 @@ From the ground up, each file using only what stands above it:
     lab         all of it together
     bootstrap   S1 in AWS: what a team has there before its instance starts
     binary      the agent, built for the guest
+    agent       the agent in an instance: playbooks in, events out
     watch       an instance on its way to its verdict, live
     cli         try, enter, down
 """

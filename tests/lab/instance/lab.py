@@ -86,6 +86,14 @@ class Lab:
         """The lifecycle state of an instance, as its group sees it."""
         return self.aws.control().instance(machine.name).get("lifecycle_state") or "in no group"
 
+    def environment(self) -> Dict[str, str]:
+        """What systemd gives to the services of an instance: where AWS is, and the proxies of this machine."""
+        variables = {"AWS_ENDPOINT_URL": self.aws.endpoint, "AWS_REGION": REGION, **settings.proxies()}
+        if len(variables) > 2:
+            local = [str(self.network.subnet), self.network.metadata, "localhost", "127.0.0.1"]
+            variables["NO_PROXY"] = variables["no_proxy"] = ",".join([*filter(None, [variables.get("no_proxy")]), *local])
+        return variables
+
     def _run(self) -> str:
         answer = self.aws.control().boto("ec2").run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, InstanceType="t3.small")
         return answer["Instances"][0]["InstanceId"]
@@ -122,11 +130,9 @@ class Lab:
     def _files(self, address: str) -> Dict[str, str]:
         """What the image of this team brings: where AWS is, and whose host key is Bitbucket's."""
         name = f"ip-{address.replace('.', '-')}"
-        variables = {"AWS_ENDPOINT_URL": self.aws.endpoint, "AWS_REGION": REGION, **settings.proxies()}
-        if len(variables) > 2:
-            local = [str(self.network.subnet), self.network.metadata, "localhost", "127.0.0.1"]
-            variables["NO_PROXY"] = variables["no_proxy"] = ",".join([*filter(None, [variables.get("no_proxy")]), *local])
-        words = " ".join('"' + f"{key}={value}".replace('"', "").replace("%", "%%") + '"' for key, value in variables.items())
+        words = " ".join(
+            '"' + f"{key}={value}".replace('"', "").replace("%", "%%") + '"' for key, value in self.environment().items()
+        )
         return {
             "/etc/systemd/system.conf.d/10-lab.conf": f"[Manager]\nDefaultEnvironment={words}\n",
             "/etc/hosts": (

@@ -1,0 +1,95 @@
+"""The metadata service: slow, absent, silent, and in version 2 only."""
+
+import pytest
+from scenario import answers, hits
+from simulator import s1
+
+FACTS = """
+version: 1
+name: facts
+steps:
+  - file: { path: /srv/facts, content: "{{ instance.id }} {{ instance.region }}\\n" }
+"""
+PLAIN = """
+version: 1
+name: plain
+steps:
+  - file: { path: /srv/plain, content: plain }
+"""
+SECRET = """
+version: 1
+name: secret
+lifecycle: { group: IaC-Prod, hook: lifecycle-hook, timeout: 450s }
+secrets: { word: "ssm:/word" }
+steps:
+  - file: { path: /srv/word, content: "{{ secrets.word }} of {{ instance.id }}", mode: "0600" }
+"""
+
+
+def member(aws, equip):
+    s1.create(aws, parameters={"/word": "a-word-nobody-knows"}, desired=0)
+    return equip(group=s1.GROUP, role=s1.ROLE)
+
+
+def test_slow_answers_are_waited_for(aws, equip):
+    agent = member(aws, equip)
+    rule = aws.fault("latency", service="imds", seconds=1.5)
+    run = agent.run(SECRET, trigger="boot")
+    assert run.code == 0 and hits(aws, rule) > 2, run
+    assert agent.machine.read("/srv/word") == f"a-word-nobody-knows of {agent.machine.name}"
+    assert answers(aws, agent.machine.name) == ["CONTINUE by call"]
+
+
+def test_a_dry_run_asks_once_and_not_for_long(aws, equip):
+    agent = member(aws, equip)
+    rule = aws.fault("latency", service="imds", seconds=2)
+    run = agent.run(FACTS, "--dry-run")
+    assert run.code == 10 and list(run.endings.values()) == ["unknown"], run
+    assert run.seconds < 1 and hits(aws, rule) <= 1, run
+    aws.clear_faults()
+    run = agent.run(FACTS, "--dry-run")
+    assert list(run.endings.values()) == ["would_change"], run
+
+
+@pytest.mark.parametrize("how", ["drop", "hang"])
+def test_where_there_is_no_metadata_there_is_nobody_to_tell(aws, agent, how):
+    rule = aws.fault(how, service="imds")
+    run = agent.run(PLAIN, trigger="boot")
+    assert run.code == 0 and agent.exists("/srv/plain"), run
+    assert hits(aws, rule) > 0
+    assert run.seconds < 30, run
+    assert any("nobody" in text for text in run.verdicts), run
+    assert aws.journal(service="autoscaling", instance=agent.machine.name, action="*Lifecycle*") == []
+
+
+def test_a_step_that_needs_it_says_so(aws, agent):
+    aws.fault("drop", service="imds")
+    run = agent.run(FACTS)
+    assert run.code == 1 and "metadata" in run.said and not agent.exists("/srv/facts"), run
+
+
+def test_version_1_is_never_asked(aws, equip):
+    agent = member(aws, equip)
+    machine = agent.machine
+    # The lab's service answers version 2 only: a request without a token would be a 401 in the journal.
+    machine.exec(["curl", "--silent", "http://169.254.169.254/latest/meta-data/"])
+    assert [call["status"] for call in aws.journal(service="imds")] == [401]
+    aws.clear_journal()
+    assert agent.run(SECRET, trigger="boot").code == 0
+    asked = aws.journal(service="imds", instance=machine.name)
+    assert asked and asked[0]["action"] == "PutToken"
+    assert {call["status"] for call in asked} <= {200, 404}
+
+    # Nor when tokens are refused: then it is an error, not a reason to go back.
+    aws.clear_journal()
+    rule = aws.fault("error", service="imds", action="PutToken", status=403, code="Forbidden")
+    run = agent.run(FACTS)
+    assert run.code == 1 and hits(aws, rule) > 0, run
+    assert aws.journal(service="imds", instance=machine.name, action="Get") == []
+
+
+def test_no_proxy_is_asked_for_metadata(aws, agent, lab):
+    proxy = f"http://{lab.network.aws}:9"
+    run = agent.run(FACTS, environment={"http_proxy": proxy, "HTTP_PROXY": proxy, "no_proxy": "", "NO_PROXY": ""})
+    assert run.code == 0, run
+    assert agent.machine.read("/srv/facts") == f"{agent.machine.name} us-east-1\n"

@@ -1,0 +1,79 @@
+"""Units that crash, and health that never comes: what is said, how soon, and where it can still be read afterwards."""
+
+from scenario import answers
+from simulator import s1
+
+CRASHING = """
+version: 1
+name: crashing
+deadline: 5m
+steps:
+  - systemd_unit:
+      name: crashing.service
+      Unit: { Description: Ends at once }
+      Service: { ExecStart: "/bin/sh -c 'echo the database refuses us >&2; exit 3'", Restart: RESTART, RestartSec: 200ms }
+  - health: { tcp: "localhost:8000", unit: crashing.service, ready_within: 3m }
+"""
+NEVER_HEALTHY = """
+version: 1
+name: never-healthy
+deadline: 12s
+lifecycle: { group: IaC-Prod, hook: lifecycle-hook, timeout: 450s }
+logs: { group: /aws/ec2/never-healthy, retention: 7d }
+steps:
+  - systemd_unit:
+      name: deaf.service
+      Unit: { Description: Listens to nobody }
+      Service: { ExecStart: "/bin/sh -c 'echo warming up; exec sleep infinity'" }
+  - id: answers
+    health: { http: "http://localhost:8000/healthcheck", unit: deaf.service, ready_within: 3m }
+"""
+
+
+def crash(agent, restart):
+    run = agent.run(CRASHING.replace("RESTART", restart))
+    assert run.code == 1, run
+    failed = [label for label, ending in run.endings.items() if ending == "failed"]
+    assert failed, run
+    assert "the database refuses us" in run.failure(failed[0]), run
+    assert "`crashing.service`" in run.failure(failed[0]), run
+    assert run.seconds < 30, "the health's time was waited for"
+
+
+def test_a_unit_that_ends_at_start_shows_its_journal(agent):
+    crash(agent, "no")
+
+
+def test_a_unit_that_restarts_in_a_loop_fails_at_once(agent):
+    crash(agent, "always")
+    # The same unit with a program that stays is fine: it was the crash that failed it.
+    mended = CRASHING.replace("exit 3", "exec sleep infinity").replace("RESTART", "always").partition("  - health")[0]
+    assert agent.run(mended).code == 0
+
+
+def test_health_that_never_comes_is_abandoned_with_evidence(aws, equip):
+    s1.create(aws, desired=0)
+    agent = equip(group=s1.GROUP, role=s1.ROLE)
+    aws.replacement(s1.GROUP, False)
+    instance = agent.machine.name
+    run = agent.run(NEVER_HEALTHY, trigger="boot")
+    assert run.code == 1, run
+    assert run.endings["answers"] == "failed", run
+    why = run.failure("answers")
+    assert "refused" in why.lower() and "warming up" in why, run
+    # The deadline is the run's only clock: ready_within is cut to what is left, and it is said who used it up.
+    assert 10 < run.seconds < 12 + 25, "deadline and flush"
+    assert "deadline" in run.said and "12" in why, run
+    assert answers(aws, instance) == ["ABANDON by call"]
+    assert aws.instance(instance)["lifecycle_state"] == "Terminated"
+
+    agent.machine.crash()
+    console = aws.console(instance)
+    assert "answers" in console and "warming up" in console, console[-3000:]
+    group = aws.log_groups()["/aws/ec2/never-healthy"]
+    assert group == {"retention": 7, "streams": [instance]}
+    stream = [event["message"] for event in aws.logs("/aws/ec2/never-healthy", instance)]
+    assert any("answers" in line and "warming up" in line for line in stream), stream
+    (answer,) = aws.instance(instance)["finished"]
+    shipped = [call["time"] for call in aws.journal(service="logs", action="PutLogEvents")]
+    assert shipped and max(shipped) < answer["time"] + 1, "the evidence came after the verdict"
