@@ -15,8 +15,8 @@ from instance.command import run
 USER = "4711"
 # A network in which nothing answers and nothing refuses, as in an office where 169.254.169.254 is nobody.
 SILENT_NETWORK = (
-    "ip link set lo up; ip link add office type dummy; ip address add 192.0.2.2/24 dev office; ip link set office up;"
-    " ip route add default dev office; "
+    "ip link set lo up; ip link add office type veth peer name nobody; ip link set nobody up;"
+    " ip address add 192.0.2.2/24 dev office; ip link set office up; ip route add default dev office"
 )
 TIMES = """
 import json, subprocess, sys, time
@@ -44,7 +44,7 @@ class Box:
         """Runs a program as an ordinary user, in a network in which nothing answers."""
         environment = ["env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/nonexistent", "LANG=C.UTF-8"]
         words = ["chroot", f"--userspec={USER}:{USER}", str(self.root), *environment, *argv]
-        script = SILENT_NETWORK + 'exec "$@"'
+        script = f'{SILENT_NETWORK}; mount -t proc proc {self.root}/proc; exec "$@"'
         return run(["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-ec", script, "sh", *words], check=False, timeout=60)
 
     def plan(self, *options: str) -> subprocess.CompletedProcess:
