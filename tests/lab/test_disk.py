@@ -31,17 +31,3 @@ def test_a_full_disk(agent):
     assert run.code == 0 and run.endings == {label: "changed"}, run
     digest = machine.exec(["sha256sum", "/srv/small/config"]).stdout.split()[0]
     assert digest == hashlib.sha256((NEW * 1000).encode()).hexdigest()
-
-
-def test_a_full_disk_for_the_agents_own_state(agent):
-    """Where not even the run record fits, nothing is begun."""
-    machine = agent.machine
-    machine.exec(["mkdir", "/srv/state"])
-    machine.exec(["mount", "-t", "tmpfs", "-o", "size=4k", "state", "/srv/state"])
-    machine.exec(["sh", "-c", "yes > /srv/state/ballast || true"])
-    playbook = "version: 1\nname: state\nsteps:\n  - file: { path: /srv/done, content: done }\n"
-    run = agent.run(playbook, "--state-dir", "/srv/state")
-    assert run.code == 1 and "disk is full" in run.said, run
-    assert not agent.exists("/srv/done")
-    machine.exec(["rm", "/srv/state/ballast"])
-    assert agent.run(playbook, "--state-dir", "/var/lib/elsewhere").code == 0
