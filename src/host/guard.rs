@@ -11,6 +11,7 @@ use super::programs::{Invocation, Output, Status};
 use super::{Answer, Facts, Host};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
+use crate::step::Fingerprint;
 
 /// Why a dry-run does not know a guard's answer.
 const NOT_ASKED: &str = "cannot tell: a dry-run asks guards only with `--run-guards`";
@@ -28,6 +29,8 @@ pub struct UserProgram {
     pub directory: Option<PathBuf>,
     /// Who runs it.
     pub user: Option<String>,
+    /// Its own limit; the step's deadline holds in any case.
+    pub timeout: Option<std::time::Duration>,
     /// Whether its output may be seen: while it runs, and in errors.
     pub shown: bool,
     /// Whether its standard output is a secret, which the redactor then learns.
@@ -46,7 +49,7 @@ impl UserProgram {
             stdin: self.stdin.clone(),
             directory: self.directory.clone(),
             user: self.user.clone(),
-            timeout: None,
+            timeout: self.timeout,
             live: false,
         })
     }
@@ -102,6 +105,11 @@ impl Facts {
         let secret = Secret::new(text);
         self.world.options.redactor.learn(&secret);
         Ok(Answer::Known((Sensitive::Secret(secret), code)))
+    }
+
+    /// The digest of an answer, for whoever depends on it.
+    pub fn fingerprint_of_answer(&self, answer: &Sensitive) -> Fingerprint {
+        Fingerprint::of(&[answer.expose()])
     }
 
     /// A question's output is an answer, and is not shown while it runs.

@@ -7,7 +7,7 @@ mod verify;
 mod wish;
 
 pub use act::Verb;
-pub use wish::{Running, UnitChange, UnitWish};
+pub use wish::{Difference, Running, UnitChange, UnitWish};
 
 use std::path::Path;
 

@@ -1,9 +1,14 @@
 //! The table of step types. A new type is one file and its two lines here; parser, JSON Schema, reference and tests walk it.
 
+mod command;
 mod directory;
 mod git;
 mod group;
+mod health;
 mod link;
+mod packages;
+mod service;
+mod systemd_unit;
 mod user;
 mod venv;
 
@@ -11,12 +16,17 @@ use crate::step::StepType;
 
 /// Every type of step, in the order of the reference.
 pub const STEP_TYPES: &[StepType] = &[
+    StepType::of::<packages::Packages>(),
     StepType::of::<user::User>(),
     StepType::of::<group::Group>(),
     StepType::of::<directory::Directory>(),
     StepType::of::<link::Link>(),
     StepType::of::<git::Git>(),
     StepType::of::<venv::Venv>(),
+    StepType::of::<systemd_unit::SystemdUnit>(),
+    StepType::of::<service::Service>(),
+    StepType::of::<command::Command>(),
+    StepType::of::<health::Health>(),
 ];
 
 /// The type of this name.

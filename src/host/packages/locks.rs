@@ -102,7 +102,7 @@ mod tests {
     /// Another process that holds a real lock of the kind apt takes, until it is killed.
     fn hold(path: &Path) -> Child {
         let script = "use Fcntl qw(:flock F_SETLK F_WRLCK SEEK_SET); open(my $f, '>', $ARGV[0]) or die; \
-            fcntl($f, F_SETLK, pack('s s x4 q q i x4', F_WRLCK, SEEK_SET, 0, 0, 0)) or die \"$!\"; $| = 1; print \"held\\n\"; sleep 60;";
+            my $l = pack('s s x4 q q i x4', F_WRLCK, SEEK_SET, 0, 0, 0); fcntl($f, F_SETLK, $l) or die \"$!\"; $| = 1; print \"held\\n\"; sleep 60;";
         let mut child =
             Command::new("perl").arg("-e").arg(script).arg(path).stdout(Stdio::piped()).spawn().expect("perl is part of Debian");
         let mut line = String::new();

@@ -88,7 +88,11 @@ impl Host {
             // A unit that hit its start limit is not started again before this. It fails for units that are not loaded.
             let _ = self.systemctl(&["reset-failed", "--", unit]);
         }
-        let asked = self.systemctl(&[verb.argument(), "--", unit]);
+        let asked = match verb {
+            // What is wanted at boot is read at boot; a reload of everything now would only cost time.
+            Verb::Enable | Verb::Disable => self.systemctl(&["--no-reload", verb.argument(), "--", unit]),
+            _ => self.systemctl(&[verb.argument(), "--", unit]),
+        };
         let done = match asked {
             Ok(()) if verb.brings_up() => self.watch(unit),
             Ok(()) => Ok(()),

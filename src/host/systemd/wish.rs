@@ -36,6 +36,8 @@ pub struct UnitWish<'w> {
     pub masked: Option<bool>,
     /// What it must have been started with; `None` when nothing that matters to it is known to the playbook.
     pub restart_on: Option<Answer<Fingerprint>>,
+    /// Names the record of the last start: each step that wishes something of a unit has its own.
+    pub record: String,
     /// The same for what a reload is enough for.
     pub reload_on: Option<Answer<Fingerprint>>,
     /// Whether it does its work and ends (`Type=oneshot` without `RemainAfterExit`): having run with these inputs is enough.
@@ -69,8 +71,6 @@ pub struct Difference {
     pub changes: Vec<UnitChange>,
     /// Why it cannot tell everything.
     pub unknown: Option<String>,
-    /// On its way to where it shall be.
-    pub not_yet: Option<String>,
 }
 
 impl UnitWish<'_> {
@@ -128,7 +128,7 @@ impl UnitWish<'_> {
             }
             return Ok(());
         }
-        let restart = self.started_with(facts, &restart_key(self.unit), self.restart_on.as_ref(), found)?;
+        let restart = self.started_with(facts, &self.record, self.restart_on.as_ref(), found)?;
         if !is_up {
             let has_run = self.ends_by_itself && restart == Recorded::Same && unit.active_state == "inactive";
             if self.running == Running::Started && !has_run {
@@ -153,10 +153,7 @@ impl UnitWish<'_> {
             }
             Recorded::Same | Recorded::NotAsked => {}
         }
-        if unit.is_starting() {
-            found.not_yet = Some(format!("`{}` is still starting", self.unit));
-        }
-        match self.started_with(facts, &reload_key(self.unit), self.reload_on.as_ref(), found)? {
+        match self.started_with(facts, &self.reload_record(), self.reload_on.as_ref(), found)? {
             Recorded::Different => {
                 found.changes.push(self.change(Verb::Reload, "what it reads has changed since its last reload"))
             }
@@ -187,18 +184,19 @@ impl UnitWish<'_> {
         })
     }
 
+    fn reload_record(&self) -> String {
+        format!("{} (reload)", self.record)
+    }
+
     fn change(&self, verb: Verb, because: &'static str) -> UnitChange {
         UnitChange { verb, unit: self.unit.to_owned(), because }
     }
 
-    /// The change that starts it, for a plan in which the unit is still to be made.
-    pub fn start(&self) -> Option<UnitChange> {
-        (self.running == Running::Started).then(|| self.change(Verb::Start, ""))
-    }
-
-    /// The change that enables it, for a plan in which the unit is still to be made.
-    pub fn enable(&self) -> Option<UnitChange> {
-        (self.enabled == Some(true)).then(|| self.change(Verb::Enable, ""))
+    /// What is to be done with a unit that does not exist yet, on a machine that cannot be asked about units.
+    pub fn when_new(&self) -> Vec<UnitChange> {
+        let enable = (self.enabled == Some(true)).then(|| self.change(Verb::Enable, ""));
+        let start = (self.running == Running::Started).then(|| self.change(Verb::Start, ""));
+        enable.into_iter().chain(start).collect()
     }
 
     /// Makes the change, and writes down what the unit was started with.
@@ -209,10 +207,10 @@ impl UnitWish<'_> {
         host.act_on_unit(self.unit, change.verb)?;
         let read = matches!(change.verb, Verb::Start | Verb::Restart | Verb::Reload);
         if let (true, Some(Answer::Known(inputs))) = (read && change.verb != Verb::Reload, &self.restart_on) {
-            host.record_start(&restart_key(self.unit), inputs)?;
+            host.record_start(&self.record, inputs)?;
         }
         if let (true, Some(Answer::Known(inputs))) = (read, &self.reload_on) {
-            host.record_start(&reload_key(self.unit), inputs)?;
+            host.record_start(&self.reload_record(), inputs)?;
         }
         Ok(())
     }
@@ -225,12 +223,4 @@ enum Recorded {
     Different,
     Nothing,
     NotAsked,
-}
-
-fn restart_key(unit: &str) -> String {
-    format!("unit:{unit}")
-}
-
-fn reload_key(unit: &str) -> String {
-    format!("reload:{unit}")
 }
