@@ -203,8 +203,7 @@ impl Step for Command {
     type Change = Run;
 
     fn touches(&self) -> Touches {
-        let mut touches =
-            Touches::nothing().read(Thing::Programs).read_user(self.run_as.as_deref()).after(&self.on_change);
+        let mut touches = Touches::nothing().read(Thing::Programs).read_user(self.run_as.as_deref()).after(&self.on_change);
         if let Some(path) = &self.creates {
             touches = touches.write_path(path.as_path());
         }

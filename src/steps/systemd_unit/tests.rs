@@ -120,10 +120,7 @@ fn without_systemd_there_is_a_plan_all_the_same() {
     let dropin = step("{ name: ssh.service, dropin: bootstrap-agent-test, Service: { LimitNOFILE: 9 } }");
     let found = dropin.check(&machine.facts()).unwrap();
     assert_eq!(found.unknown.as_deref(), Some(NOT_RUNNING));
-    assert_eq!(
-        found.changes[0].change.to_string(),
-        "create `/etc/systemd/system/ssh.service.d/bootstrap-agent-test.conf`"
-    );
+    assert_eq!(found.changes[0].change.to_string(), "create `/etc/systemd/system/ssh.service.d/bootstrap-agent-test.conf`");
 }
 
 #[test]
