@@ -1,5 +1,9 @@
 //! The command line: one file per command.
 
+pub mod check;
+pub mod overrides;
+pub mod schema;
+
 use std::process::ExitCode;
 
 /// Reads the arguments, does what they say.

@@ -1,5 +1,7 @@
 //! Reads the files that make up a playbook (itself, vars, templates), bounded, before there is any step that could ask for them.
 
+pub mod remote;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;

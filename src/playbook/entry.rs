@@ -2,7 +2,7 @@
 
 mod read;
 
-pub use read::{Read, read};
+pub use read::{Common, Read, read};
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod load;
 mod names;
 mod node;
 mod problem;
+mod schema;
 mod scope;
 mod secrets;
 mod shape;
@@ -105,6 +106,12 @@ pub struct Lifecycle {
     pub hook: Option<String>,
     /// The hook's heartbeat timeout.
     pub timeout: Option<Span>,
+}
+
+/// The JSON Schema of a playbook, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schema::of(STEP_TYPES)
 }
 
 impl Playbook {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::{Facts, Host};
@@ -15,6 +16,14 @@ use crate::host::{Facts, Host};
 const TRIES: u32 = 4;
 /// Silence longer than this breaks a try off.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// The bytes at this HTTPS address, for what is fetched before there is a run: a playbook.
+pub fn download_now(runtime: &Handle, url: &str, sha256: &str, limit: u64, deadline: Instant) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (client, mut sink) = (client(true)?, Memory(&mut bytes));
+    runtime.block_on(fetch(&client, url, sha256, limit, deadline, &mut sink))?;
+    Ok(bytes)
+}
 
 impl Facts {
     /// The bytes at this HTTPS address, after their sha256 was found right.

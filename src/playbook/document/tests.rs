@@ -184,7 +184,7 @@ fn every_problem_of_a_step_is_told_with_its_place() {
         ("- {id: a, shout: [a]}\n- {id: a, shout: [b]}\n", "6:8 the id `a` is here twice; first in line 5; ids are how steps name each other; choose another"),
         ("- {id: code, shout: [a]}\n- {needs: [coed], shout: [b]}\n", "6:12 there is no step `coed` above this one; did you mean `code`?"),
         ("- {needs: b, shout: [b]}\n- {id: b, shout: [a]}\n", "5:11 step `b` does not stand above this one; a step can wait for steps above it only; move one of them"),
-        ("- {id: code, shout: [a]}\n- note: {path: '/{{ user }}', restart_on: [cod]}\n", "6:43 there is no step `cod` above this one; did you mean `code`?"),
+        ("- {id: code, shout: [a]}\n- note: {path: '/{{ user }}', restart_on: [cod]}\n", "6:44 there is no step `cod` above this one; did you mean `code`?"),
         ("- shout: ['{{ steps.late.x }}']\n- {id: late, shout: [a]}\n", "5:15 step `late` does not stand above this one; a step can use the outputs of steps above it"),
         ("- shout: {words: [a], times: '{{ user }}'}\n", "5:30 a whole number is expected here, not the text `ubuntu`"),
     ] {
@@ -345,4 +345,26 @@ fn a_declared_secret_is_one_whatever_the_service_says() {
     assert!(matches!(classified.get("b"), Some(Fetched::One(Sensitive::Plain(_)))));
     let scope = Scope { secrets: Some(classified), ..Scope::default() };
     assert!(render(playbook.entries.first().unwrap(), &scope).is_ok());
+}
+
+#[test]
+fn the_schema_knows_every_key_and_accepts_what_the_reader_accepts() {
+    let schema = crate::playbook::schema::of(TYPES);
+    let properties = schema["properties"].as_object().unwrap();
+    assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), KEYS);
+    let step = schema["properties"]["steps"]["items"]["properties"].as_object().unwrap();
+    for key in ["id", "needs", "when", "run_as", "note", "shout"] {
+        assert!(step.contains_key(key), "{key}");
+    }
+    // Every reference has a target.
+    let text = schema.to_string();
+    let references: Vec<&str> = text.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 5);
+    for name in references {
+        assert!(schema["$defs"].get(name).is_some(), "{name} has no definition");
+    }
+    // `times` is a number or an expression; `words` may stand for the whole step.
+    let shout = &schema["$defs"]["Shout"]["properties"]["times"]["anyOf"];
+    assert_eq!(shout[1], serde_json::json!({ "$ref": "#/$defs/Expression" }));
+    assert_eq!(step["shout"]["anyOf"].as_array().unwrap().len(), 2);
 }
