@@ -3,4 +3,5 @@
 mod download;
 mod probe;
 
+pub use download::download_now;
 pub use probe::{HttpWish, Probe};

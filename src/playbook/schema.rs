@@ -31,7 +31,8 @@ pub fn of(types: &[StepType]) -> Json {
     let about = "Given to every program that is started.";
     properties.insert("env".into(), json!({ "type": "object", "description": about, "additionalProperties": text }));
     properties.insert("steps".into(), json!({ "type": "array", "description": "The steps.", "items": step }));
-    properties.sort_by_key(|name, _| KEYS.iter().position(|key| key == name));
+    let properties: Map<String, Json> =
+        KEYS.iter().filter_map(|key| Some(((*key).to_owned(), properties.remove(*key)?))).collect();
 
     let definitions = generator.take_definitions(true).into_iter().map(|(name, schema)| (name, with_expressions(schema)));
     let mut definitions: Map<String, Json> = definitions.collect();
