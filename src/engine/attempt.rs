@@ -11,7 +11,7 @@ use super::poll::Poll;
 use super::stop::Stop;
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
-use crate::host::{Facts, Host, World};
+use crate::host::{Host, World};
 use crate::step::{AnyFinding, AnyStep};
 
 /// Longest time that transient failures are retried without the user having asked: a host that does not exist must not eat the

@@ -127,6 +127,11 @@ pub enum Event {
         /// One sentence.
         text: String,
     },
+    /// Something kept the run from its steps.
+    RunFailed {
+        /// What.
+        reason: Failure,
+    },
     /// The run is over.
     RunFinished {
         /// The run.
@@ -226,6 +231,7 @@ impl Event {
                 clean(label);
                 reason.iter_mut().for_each(|reason| reason.map_text(clean));
             }
+            Self::RunFailed { reason } => reason.map_text(clean),
             Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),
         }
     }
@@ -319,6 +325,7 @@ mod tests {
         teller.tell(Event::Output { step: 1, line: leak() });
         teller.tell(Event::StepRetried { step: 1, attempt: 2, because: leak() });
         teller.tell(Event::RunCutShort { run: "r".into(), because: leak() });
+        teller.tell(Event::RunFailed { reason: Failure::of(&error, None) });
         teller.tell(Event::StepFinished {
             step: 1,
             label: leak(),
@@ -330,7 +337,7 @@ mod tests {
             tentative: None,
         });
         let heard = memory.0.lock().unwrap();
-        assert_eq!(heard.len(), 9);
+        assert_eq!(heard.len(), 10);
         for line in heard.iter() {
             assert!(line.contains("x *** y") && !line.contains("hunter2"), "{line}");
         }

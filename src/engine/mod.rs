@@ -5,14 +5,18 @@
 
 pub mod attempt;
 pub mod diff;
+pub mod environment;
 pub mod event;
 pub mod forecast;
 pub mod graph;
 pub mod job;
 pub mod locks;
+pub mod options;
 pub mod owner;
+pub mod panics;
 mod poll;
 pub mod record;
+pub mod run;
 pub mod scheduler;
 pub mod stop;
 pub mod summary;

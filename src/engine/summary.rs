@@ -25,6 +25,8 @@ pub struct Summary {
     pub steps: Vec<StepSummary>,
     /// What held it up.
     pub critical_path: CriticalPath,
+    /// What kept it from its steps.
+    pub failure: Option<Failure>,
     /// What else it said.
     pub notices: Vec<String>,
 }
@@ -100,6 +102,7 @@ impl Summary {
             milliseconds: 0,
             steps: Vec::new(),
             critical_path: CriticalPath::default(),
+            failure: None,
             notices: Vec::new(),
         };
         let (mut first, mut last) = (None, 0);
@@ -121,6 +124,7 @@ impl Summary {
         match event {
             Event::RunStarted { playbook, .. } => self.playbook = Some(playbook.clone()),
             Event::Notice { text } | Event::Lifecycle { text } => self.notices.push(text.clone()),
+            Event::RunFailed { reason } => self.failure = Some(reason.clone()),
             Event::StepStarted { step, label, after, .. } => {
                 let mut new = StepSummary::new(*step, label);
                 new.after = *after;

@@ -94,12 +94,8 @@ pub fn take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => failed(&error),
         Err(panic) => {
-            let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned());
-            failed(
-                &Error::new(Kind::Bug, format!("the agent itself failed: {said}"))
-                    .hint("this is a defect of the agent; please report it"),
-            )
+            let said = format!("the agent itself failed: {}", super::panics::describe(panic.as_ref()));
+            failed(&Error::new(Kind::Bug, said).hint("this is a defect of the agent; please report it"))
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod files;
 pub mod git;
 pub mod guard;
 pub mod host_keys;
+pub mod inputs;
 pub mod instance;
 pub mod network;
 pub mod packages;

@@ -36,6 +36,16 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Tells, without reading it, whether the binary is still the same file.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn own_stamp() -> Result<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = std::fs::metadata("/proc/self/exe").doing(|| "looking at the agent's own binary".to_owned())?;
+    Ok(format!("{}-{}-{}.{}", meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
+}
+
 /// sha256 of the binary that is running, in hexadecimal.
 ///
 /// # Errors

@@ -1,0 +1,158 @@
+//! `agent run`: carries out a playbook, or shows what would be done.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+
+use super::json::JsonLines;
+use super::{STATE, fail, terminal};
+use crate::engine::event::Listener;
+use crate::engine::options::{RunOptions, Trigger};
+use crate::engine::run::{Refusal, run as carry_out};
+use crate::engine::stop::Stop;
+use crate::error::{Error, Kind, Result};
+use crate::host::process;
+use crate::playbook::{Location, Overrides};
+
+/// Where `agent install` leaves the playbook, or the address of it.
+const INSTALLED: &str = "/etc/bootstrap-agent/playbook.yaml";
+
+/// Make this machine what the playbook says; with --dry-run, show what would be done
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    agent run --dry-run --diff playbook.yaml\n  \
+    sudo agent run --set environment=dev playbook.yaml\n  \
+    agent run --dry-run --facts facts.json --secrets-from secrets.yaml playbook.yaml\n\n\
+    Exit codes: 0 done, or nothing to do; 1 a step failed; 2 the command line or the playbook is wrong, nothing was touched;\n\
+    3 another run is under way; 10 a dry-run found changes, or something it cannot tell.")]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub struct Arguments {
+    /// A file or folder, s3://bucket/key, ssm:/name, https://…#sha256=…, or user-data [default: the installed one]
+    playbook: Option<String>,
+    /// Show what would be done; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Show how files would change
+    #[arg(long)]
+    diff: bool,
+    /// Print events as JSON lines
+    #[arg(long)]
+    json: bool,
+    /// Show the output of programs
+    #[arg(long, short)]
+    verbose: bool,
+    /// Take variables from this file
+    #[arg(long, value_name = "FILE")]
+    vars: Vec<PathBuf>,
+    /// Set a variable; the value is read as YAML
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    values: Vec<(String, String)>,
+    /// Read `os` and `instance` from this file instead of asking the instance
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// Read secrets from this file instead of asking AWS
+    #[arg(long, value_name = "FILE")]
+    secrets_from: Option<PathBuf>,
+    /// Let a dry-run ask AWS and git servers (never for a secret's value)
+    #[arg(long)]
+    online: bool,
+    /// Let a dry-run run `unless` and `only_if`
+    #[arg(long)]
+    run_guards: bool,
+    /// Who starts the run
+    #[arg(long, value_enum, default_value_t = By::Manual)]
+    trigger: By,
+    /// Where the records are kept
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum By {
+    /// The boot service: waits for other runs, and its verdict answers the lifecycle hook
+    Boot,
+    /// The timer
+    Timer,
+    /// A person
+    Manual,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let options = RunOptions {
+        location: location(arguments.playbook.as_deref(), Path::new(INSTALLED))?,
+        overrides: Overrides { files: arguments.vars.clone(), values: arguments.values.clone() },
+        dry_run: arguments.dry_run,
+        online: arguments.online,
+        run_guards: arguments.run_guards,
+        trigger: match arguments.trigger {
+            By::Boot => Trigger::Boot,
+            By::Timer => Trigger::Timer,
+            By::Manual => Trigger::Manual,
+        },
+        state: arguments.state_dir.clone(),
+        facts: arguments.facts.clone(),
+        secrets_from: arguments.secrets_from.clone(),
+    };
+    process::forbid_core_dumps()?;
+    let stop = Stop::default();
+    let stopping = stop.clone();
+    // Before any other thread exists, so that they all leave these signals to the one that waits for them.
+    process::on_termination(move |signal| stopping.stop(signal))?;
+    let listener: Arc<dyn Listener> = if arguments.json {
+        Arc::new(JsonLines)
+    } else {
+        terminal::listener(arguments.diff, arguments.verbose)
+    };
+    Ok(match carry_out(&options, &stop, vec![listener]) {
+        Ok(tally) => ExitCode::from(tally.exit_code()),
+        Err(Refusal::Problems(problems)) => {
+            terminal::problems(&problems);
+            ExitCode::from(Kind::Playbook.exit_code())
+        }
+        Err(Refusal::Error(error)) => fail(&error),
+    })
+}
+
+/// What the user named, or what is installed.
+fn location(named: Option<&str>, installed: &Path) -> Result<Location> {
+    let Some(text) = named else {
+        if installed.exists() {
+            return Ok(Location::Path(installed.to_owned()));
+        }
+        return Err(Error::new(Kind::Usage, "no playbook was named, and none is installed")
+            .hint("name one: `agent run playbook.yaml`, or install one: `agent install --playbook playbook.yaml`"));
+    };
+    text.parse().map_err(|why: String| Error::new(Kind::Usage, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_set_with_an_equals_sign() {
+        assert_eq!(assignment("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
+        assert_eq!(assignment("a=").unwrap(), ("a".to_owned(), String::new()));
+        assert!(assignment("a").is_err() && assignment("=a").is_err());
+    }
+
+    #[test]
+    fn without_a_name_the_installed_playbook_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let installed = folder.path().join("playbook.yaml");
+        let error = location(None, &installed).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        std::fs::write(&installed, "").unwrap();
+        assert_eq!(location(None, &installed).unwrap(), Location::Path(installed.clone()));
+        assert_eq!(location(Some("x.yaml"), &installed).unwrap(), Location::Path("x.yaml".into()));
+    }
+}

@@ -1,0 +1,51 @@
+//! What the command line asks of a run.
+
+use std::path::PathBuf;
+
+use crate::playbook::{Location, Overrides};
+
+/// Who started the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The boot service: the only one that decides a verdict.
+    Boot,
+    /// The timer.
+    Timer,
+    /// A person.
+    Manual,
+}
+
+impl Trigger {
+    /// The word on the command line and in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Timer => "timer",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// What the command line asks of a run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Where the playbook is.
+    pub location: Location,
+    /// What overrides its variables.
+    pub overrides: Overrides,
+    /// Show only.
+    pub dry_run: bool,
+    /// A dry-run may ask AWS and git servers.
+    pub online: bool,
+    /// A dry-run may run the user's guards.
+    pub run_guards: bool,
+    /// Who started it.
+    pub trigger: Trigger,
+    /// The state folder.
+    pub state: PathBuf,
+    /// Stands in for what the instance says of itself.
+    pub facts: Option<PathBuf>,
+    /// Stands in for what AWS keeps.
+    pub secrets_from: Option<PathBuf>,
+}
