@@ -134,7 +134,7 @@ impl Step for Venv {
         let sources = [!self.requirements.0.is_empty() || !self.packages.is_empty(), self.project.is_some()];
         match sources {
             [true, true] => {
-                problems.push("`project` brings its own lock: give either it or `requirements` and `packages`".to_owned())
+                problems.push("`project` brings its own lock: give either it or `requirements` and `packages`".to_owned());
             }
             [false, false] => problems.push("one of `requirements`, `packages` and `project` is needed".to_owned()),
             _ => {}

@@ -87,6 +87,8 @@ fn clone(wish: &Wish, access: &Arc<Access>) -> Result<Resolved> {
     let mut options = RepositoryInitOptions::new();
     options.bare(true).no_reinit(true).mkdir(true).external_template(false).initial_head("main");
     let repository = Repository::init_opts(&making, &options).doing(|| format!("creating `{}`", making.display()))?;
+    // Packs and branches survive a power cut: otherwise `.git` could be there after one, and what is in it not.
+    repository.config()?.set_bool("core.fsyncObjectFiles", true)?;
     repository.remote("origin", &wish.url)?;
     let resolved = fetch(&repository, wish, access, true)?;
     checkout::refuse_untracked(&repository, &resolved, &wish.path)?;

@@ -1,5 +1,6 @@
 //! Against the real things: repositories made by git itself, served by a real `sshd` and by git's own HTTP program.
 
+mod as_owner;
 mod http;
 mod local;
 mod over_ssh;

@@ -162,6 +162,26 @@ fn the_key_goes_to_its_own_host_only() {
     assert!(!other.log().contains("Connection from"), "{}", other.log());
 }
 
+#[test]
+fn a_submodule_beside_its_repository_is_found_with_the_same_key() {
+    if !has(&PROGRAMS) {
+        return;
+    }
+    let (server, project) = (Server::start(), Project::new());
+    git(project.folder.path(), &["clone", "--quiet", "--bare", "bare.git", "lib.git"]);
+    git(&project.work(), &["config", "-f", ".gitmodules", "submodule.lib.path", "lib"]);
+    git(&project.work(), &["config", "-f", ".gitmodules", "submodule.lib.url", "../lib.git"]);
+    let id = project.id("v1");
+    git(&project.work(), &["update-index", "--add", "--cacheinfo", &format!("160000,{id},lib")]);
+    git(&project.work(), &["add", ".gitmodules"]);
+    git(&project.work(), &["commit", "--quiet", "-m", "submodule beside"]);
+    project.push();
+    let wish = Wish { submodules: true, ..wish(&server, &project, None) };
+    bring(&wish, &access(&server, &project, server.key("ed25519"), "host")).unwrap();
+    assert_eq!(git(&project.tree().join("lib"), &["rev-parse", "HEAD"]), id);
+    assert!(project.checkout().stale_submodules.is_empty());
+}
+
 /// Not a test of its own: the process that the next one kills.
 #[test]
 #[ignore = "started by `a_clone_that_is_killed_is_finished_by_the_next_run`"]
