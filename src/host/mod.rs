@@ -7,6 +7,7 @@ pub mod account_changes;
 pub mod aws;
 pub mod compare;
 pub mod clock;
+pub mod console;
 pub mod documents;
 pub mod files;
 pub mod git;

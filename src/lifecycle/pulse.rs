@@ -1,0 +1,109 @@
+//! Heartbeats: at a third of the timeout, until the deadline and no longer.
+
+use std::time::{Duration, Instant};
+
+use super::{Hook, Line};
+use crate::error::Error;
+use crate::host::aws::Answer;
+
+/// After a heartbeat that nobody took, the next one comes sooner than usual, within these limits.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(15);
+
+/// The hook's clock as we know it.
+#[derive(Debug, Clone)]
+pub(super) struct Pulse {
+    hook: Hook,
+    /// When the hook's clock last started: the instance's start, until a heartbeat has been taken.
+    since: Instant,
+    next: Instant,
+}
+
+impl Pulse {
+    /// The hook's clock began to run when the instance started.
+    pub(super) fn new(hook: Hook, started: Instant) -> Self {
+        let next = started + hook.timeout / 3;
+        Self { hook, since: started, next }
+    }
+
+    /// When the next heartbeat is due.
+    pub(super) fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// When the hook stops waiting, unless it hears from us.
+    pub(super) fn expires(&self) -> Instant {
+        self.since + self.hook.timeout
+    }
+
+    /// Sends one heartbeat. The error is worth a word, not a failure: the next one may be taken.
+    pub(super) fn beat(&mut self, line: &Line, until: Instant) -> Option<Error> {
+        let sent = line.now();
+        let patience = until.min(sent + self.hook.timeout / 3);
+        let answer = line.retry.run(patience, || line.service.heartbeat(&self.hook.group, &self.hook.name, &line.instance));
+        let now = line.now();
+        if let Ok(Answer::Taken) = answer {
+            // Counted from before the call, so that we are never the one who is late.
+            self.since = sent;
+            self.next = now.max(sent + self.hook.timeout / 3);
+            return None;
+        }
+        self.next = now + (self.hook.timeout / 10).clamp(SOONEST, LATEST);
+        // Too early, or long answered: the report will tell which.
+        answer.err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::scripted::Scripted;
+
+    fn hook(seconds: u64) -> Hook {
+        Hook { group: "g".to_owned(), name: "h".to_owned(), timeout: Duration::from_secs(seconds) }
+    }
+
+    /// Beats on the fake clock, as the watch does.
+    fn live(line: &Line, pulse: &mut Pulse, until: Instant) {
+        while pulse.due() < until {
+            line.retry.clock().sleep(pulse.due().saturating_duration_since(line.now()));
+            let _ = pulse.beat(line, until);
+        }
+    }
+
+    #[test]
+    fn it_beats_at_a_third_until_the_deadline() {
+        let scripted = Scripted::new().active("h");
+        let line = scripted.line();
+        let start = line.now();
+        let mut pulse = Pulse::new(hook(450), start);
+        live(&line, &mut pulse, start + Duration::from_secs(1000));
+        assert_eq!(scripted.calls().len(), 6);
+        assert!(line.now() < start + Duration::from_secs(1000));
+        assert!(pulse.expires() > line.now());
+    }
+
+    #[test]
+    fn the_time_left_counts_from_the_instances_start_until_a_heartbeat_was_taken() {
+        let scripted = Scripted::new().active("h");
+        let line = scripted.line();
+        let started = line.now();
+        line.retry.clock().sleep(Duration::from_secs(200));
+        let mut pulse = Pulse::new(hook(450), started);
+        assert_eq!(pulse.expires(), started + Duration::from_secs(450));
+        assert!(pulse.due() < line.now(), "the first one is overdue");
+        assert!(pulse.beat(&line, line.now() + Duration::from_secs(60)).is_none());
+        assert_eq!(pulse.expires(), started + Duration::from_secs(650));
+    }
+
+    #[test]
+    fn one_that_was_not_taken_moves_nothing_but_comes_again_soon() {
+        let scripted = Scripted::new();
+        let line = scripted.line();
+        let mut pulse = Pulse::new(hook(450), line.now());
+        let expires = pulse.expires();
+        assert!(pulse.beat(&line, line.now() + Duration::from_mins(5)).is_none());
+        assert_eq!(pulse.expires(), expires);
+        assert!(pulse.due() <= line.now() + LATEST);
+    }
+}
