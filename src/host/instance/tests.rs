@@ -104,6 +104,13 @@ fn version_1_is_never_used() {
 }
 
 #[test]
+fn a_stranger_who_refuses_is_not_ec2() {
+    let address = service(|_| Some((403, String::new())));
+    let found = discover(&format!("http://{address}"), Duration::from_secs(5), false).unwrap();
+    assert!(matches!(found, Discovery::Absent(_)));
+}
+
+#[test]
 fn nobody_there_is_absent_and_quick() {
     let address = { TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap() };
     let started = Instant::now();
