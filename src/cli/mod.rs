@@ -2,15 +2,14 @@
 
 pub mod terminal;
 
+pub mod check;
 mod completions;
 mod facts;
 mod json;
-mod run;
-mod status;
-
-pub mod check;
 pub mod overrides;
+mod run;
 pub mod schema;
+mod status;
 
 use std::process::ExitCode;
 
@@ -32,8 +31,10 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Check(check::CheckArguments),
     Status(status::Arguments),
     Facts(facts::Arguments),
+    Schema(schema::SchemaArguments),
     Completions(completions::Arguments),
     /// The helper: what must not be done as root is done by us as the user concerned.
     #[command(name = "__errand", hide = true, after_help = "Example:\n  (started by the agent itself)")]
@@ -54,6 +55,8 @@ pub fn main() -> ExitCode {
     terminal::trace_if_asked();
     let done = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => terminal::with_streams(|out, err| arguments.run(out, err)),
+        Command::Schema(arguments) => terminal::with_streams(|out, _| arguments.run(out)),
         Command::Status(arguments) => status::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::json::JsonLines;
+use super::overrides::OverrideArguments;
 use super::{STATE, fail, terminal};
 use crate::engine::event::Listener;
 use crate::engine::options::{RunOptions, Trigger};
@@ -14,7 +15,7 @@ use crate::engine::run::{Refusal, run as carry_out};
 use crate::engine::stop::Stop;
 use crate::error::{Error, Kind, Result};
 use crate::host::process;
-use crate::playbook::{Location, Overrides};
+use crate::playbook::Location;
 
 /// Where `agent install` leaves the playbook, or the address of it.
 const INSTALLED: &str = "/etc/bootstrap-agent/playbook.yaml";
@@ -30,7 +31,7 @@ const INSTALLED: &str = "/etc/bootstrap-agent/playbook.yaml";
 #[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct Arguments {
     /// A file or folder, s3://bucket/key, ssm:/name, https://…#sha256=…, or user-data [default: the installed one]
-    playbook: Option<String>,
+    playbook: Option<Location>,
     /// Show what would be done; write nothing
     #[arg(long)]
     dry_run: bool,
@@ -43,12 +44,8 @@ pub struct Arguments {
     /// Show the output of programs
     #[arg(long, short)]
     verbose: bool,
-    /// Take variables from this file
-    #[arg(long, value_name = "FILE")]
-    vars: Vec<PathBuf>,
-    /// Set a variable; the value is read as YAML
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
-    values: Vec<(String, String)>,
+    #[command(flatten)]
+    overrides: OverrideArguments,
     /// Read `os` and `instance` from this file instead of asking the instance
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
@@ -79,17 +76,10 @@ enum By {
     Manual,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
-    }
-}
-
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let options = RunOptions {
-        location: location(arguments.playbook.as_deref(), Path::new(INSTALLED))?,
-        overrides: Overrides { files: arguments.vars.clone(), values: arguments.values.clone() },
+        location: location(arguments.playbook.as_ref(), Path::new(INSTALLED))?,
+        overrides: arguments.overrides.overrides(),
         dry_run: arguments.dry_run,
         online: arguments.online,
         run_guards: arguments.run_guards,
@@ -123,27 +113,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// What the user named, or what is installed.
-fn location(named: Option<&str>, installed: &Path) -> Result<Location> {
-    let Some(text) = named else {
-        if installed.exists() {
-            return Ok(Location::Path(installed.to_owned()));
-        }
-        return Err(Error::new(Kind::Usage, "no playbook was named, and none is installed")
-            .hint("name one: `agent run playbook.yaml`, or install one: `agent install --playbook playbook.yaml`"));
-    };
-    text.parse().map_err(|why: String| Error::new(Kind::Usage, why))
+fn location(named: Option<&Location>, installed: &Path) -> Result<Location> {
+    match named {
+        Some(location) => Ok(location.clone()),
+        None if installed.exists() => Ok(Location::Path(installed.to_owned())),
+        None => Err(Error::new(Kind::Usage, "no playbook was named, and none is installed")
+            .hint("name one: `agent run playbook.yaml`, or install one: `agent install --playbook playbook.yaml`")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_variable_is_set_with_an_equals_sign() {
-        assert_eq!(assignment("a=b=c").unwrap(), ("a".to_owned(), "b=c".to_owned()));
-        assert_eq!(assignment("a=").unwrap(), ("a".to_owned(), String::new()));
-        assert!(assignment("a").is_err() && assignment("=a").is_err());
-    }
 
     #[test]
     fn without_a_name_the_installed_playbook_is_run() {
@@ -153,6 +134,6 @@ mod tests {
         assert_eq!(error.kind(), Kind::Usage);
         std::fs::write(&installed, "").unwrap();
         assert_eq!(location(None, &installed).unwrap(), Location::Path(installed.clone()));
-        assert_eq!(location(Some("x.yaml"), &installed).unwrap(), Location::Path("x.yaml".into()));
+        assert_eq!(location(Some(&Location::UserData), &installed).unwrap(), Location::UserData);
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::engine::event::{Event, Listener, Stamped};
+use crate::error::{Context as _, Result};
 use crate::playbook::Problems;
 use plan::Plan;
 use progress::{Progress, Screen};
@@ -26,6 +27,18 @@ pub fn print(text: &str) {
 pub fn complain(text: &str) {
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Lets a command write to standard output and standard error, and gives the exit code it says.
+///
+/// # Errors
+/// When one of the two does not take it, and it is not that nobody reads any more.
+pub fn with_streams(work: impl FnOnce(&mut dyn io::Write, &mut dyn io::Write) -> io::Result<u8>) -> Result<ExitCode> {
+    match work(&mut io::stdout().lock(), &mut io::stderr().lock()) {
+        Ok(code) => Ok(ExitCode::from(code)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error).doing(|| "printing".to_owned()),
+    }
 }
 
 /// Draws every problem of a playbook.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::style::{Style, Tone};
-use super::words::{ending, error, seconds, steps, tame, tone};
+use super::words::{ending, error, labelled, seconds, steps, tame, tone};
 use crate::engine::event::{Ending, Event, Failure, Listener, Stamped};
 
 /// Collects what a dry-run says.
@@ -66,8 +66,7 @@ impl Plan {
             Ending::Skipped | Ending::NotStarted => '-',
             _ => '=',
         };
-        let kind = if step.kind.is_empty() { String::new() } else { format!(" ({})", step.kind) };
-        let head = format!("{mark} {number:>2} {}{kind}: {word}", tame(&step.label));
+        let head = format!("{mark} {number:>2} {}: {word}", labelled(&step.label, &step.kind));
         let mut text = format!("{}\n", self.style.paint(tone(ended), &head));
         for (change, diff) in &step.changes {
             text += &format!("       {}\n", tame(change));

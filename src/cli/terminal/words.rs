@@ -48,6 +48,12 @@ pub fn steps(count: usize) -> String {
     format!("{count} {}", if count == 1 { "step" } else { "steps" })
 }
 
+/// A step's label with its type, unless the label begins with it.
+pub fn labelled(label: &str, kind: &str) -> String {
+    let label = tame(label);
+    if kind.is_empty() || label.split(' ').next() == Some(kind) { label } else { format!("{label} ({kind})") }
+}
+
 /// The text without what would move a cursor, change a colour or ring a bell.
 pub fn tame(text: &str) -> String {
     let mut tame = String::with_capacity(text.len());
