@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::Facts;
 use super::programs::Invocation;
 use super::tree::{self, Stop};
-use super::Facts;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::files::{FileFacts, FileKind, NewFile};
 use super::Facts;
+use super::files::{FileFacts, FileKind, NewFile};
 use super::tree::Ids;
 use super::write::Attributes;
 use crate::error::{Error, Kind, Result};
@@ -50,6 +50,19 @@ pub enum FileChange {
         /// Owner, group and mode to be.
         to: String,
     },
+}
+
+impl FileChange {
+    /// Which file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Create { path, .. }
+            | Self::Update { path, .. }
+            | Self::ReplaceLink { path, .. }
+            | Self::Attributes { path, .. } => path,
+        }
+    }
 }
 
 impl fmt::Display for FileChange {
@@ -231,9 +244,7 @@ fn diff_of(wish: &NewFile, before: Option<&[u8]>, mode_before: Option<u32>) -> D
     };
     let both = (before.map(text), text(wish.content.expose()));
     match both {
-        (None, Some(after)) if readable && !wish.content.is_secret() => {
-            Diff::Text { path, before: None, after: Some(after) }
-        }
+        (None, Some(after)) if readable && !wish.content.is_secret() => Diff::Text { path, before: None, after: Some(after) },
         (Some(Some(before)), Some(after)) if readable && !wish.content.is_secret() => {
             Diff::Text { path, before: Some(before), after: Some(after) }
         }

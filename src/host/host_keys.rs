@@ -106,7 +106,13 @@ mod tests {
         for known in KNOWN_HOSTS {
             for key in known.keys {
                 let blob = STANDARD.decode(key.key).unwrap();
-                assert_eq!(STANDARD_NO_PAD.encode(sha2::Sha256::digest(&blob)), key.fingerprint, "{} {}", known.host, key.algorithm);
+                assert_eq!(
+                    STANDARD_NO_PAD.encode(sha2::Sha256::digest(&blob)),
+                    key.fingerprint,
+                    "{} {}",
+                    known.host,
+                    key.algorithm
+                );
                 let name = blob.get(4..4 + key.algorithm.len()).unwrap();
                 assert_eq!(name, key.algorithm.as_bytes());
                 seen += 1;

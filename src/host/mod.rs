@@ -5,10 +5,11 @@
 
 pub mod account_changes;
 pub mod aws;
-pub mod compare;
 pub mod clock;
+pub mod compare;
 pub mod console;
 pub mod documents;
+pub mod env_format;
 pub mod files;
 pub mod git;
 pub mod guard;
@@ -22,6 +23,8 @@ pub mod programs;
 pub mod python;
 pub mod retry;
 pub mod run_lock;
+pub mod sources;
+pub mod ssh_files;
 pub mod starts;
 pub mod state;
 pub mod systemd;

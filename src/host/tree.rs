@@ -88,16 +88,12 @@ pub fn perform(errand: &Errand) -> Result<Reply, Stop> {
     };
     match errand {
         Errand::Look { path } => look::look(path).map(Reply::Looked).map_err(doing("looking at", path)),
-        Errand::Read { path } => {
-            look::read(path).map(|bytes| Reply::Content(bytes.map(Base64))).map_err(doing("reading", path))
-        }
+        Errand::Read { path } => look::read(path).map(|bytes| Reply::Content(bytes.map(Base64))).map_err(doing("reading", path)),
         Errand::Holder { path } => walk::parent_for_change(path).map(|_| Reply::Done).map_err(doing("looking at", path)),
         Errand::Stage { path, content, ids } => {
             change::stage(path, &content.0, *ids).map(Reply::Staged).map_err(doing("writing", path))
         }
-        Errand::Commit { path, staged } => {
-            change::commit(path, staged).map(|()| Reply::Done).map_err(doing("writing", path))
-        }
+        Errand::Commit { path, staged } => change::commit(path, staged).map(|()| Reply::Done).map_err(doing("writing", path)),
         Errand::Discard { staged } => change::discard(staged).map(|()| Reply::Done).map_err(doing("removing", staged)),
         Errand::MakeDirectory { path, ids } => {
             change::make_directory(path, *ids).map(|()| Reply::Done).map_err(doing("making the directory", path))

@@ -46,6 +46,8 @@ pub struct World {
     pub options: WorldOptions,
     pub(in crate::host) programs: Arc<dyn Programs>,
     pub(in crate::host) cache: Cache,
+    /// What moving targets stood for when this run first asked; never forgotten, so that a re-check compares with the same.
+    pub(in crate::host) resolved: Cache,
     pub(in crate::host) aws: Aws,
     pub(in crate::host) accounts: Databases,
     /// Unlike the cache, it outlives applies.
@@ -68,7 +70,7 @@ impl World {
         programs: Arc<dyn Programs>,
         accounts: Databases,
     ) -> Arc<Self> {
-        Arc::new(Self { options, programs, cache: Cache::default(), aws, accounts, revisions: Revisions::default() })
+        Arc::new(Self { options, programs, cache: Cache::default(), resolved: Cache::default(), aws, accounts, revisions: Revisions::default() })
     }
 
     /// Forgets cached facts; called after every apply, so that a re-check is always fresh.

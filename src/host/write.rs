@@ -53,8 +53,12 @@ impl Facts {
             return Ok(());
         }
         let name = self.name_of(holder)?;
-        let why = format!("`{}` is in a tree of user `{name}`, who could change it at will; root gives nothing to others there", path.display());
-        Err(Error::new(Kind::Denied, why).hint(format!("say `owner: {name}`, or choose a place whose directories are all root's")))
+        let why = format!(
+            "`{}` is in a tree of user `{name}`, who could change it at will; root gives nothing to others there",
+            path.display()
+        );
+        Err(Error::new(Kind::Denied, why)
+            .hint(format!("say `owner: {name}`, or choose a place whose directories are all root's")))
     }
 }
 

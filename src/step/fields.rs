@@ -78,6 +78,12 @@ impl fmt::Display for Span {
 pub struct AbsolutePath(PathBuf);
 
 impl AbsolutePath {
+    /// A path of ours, known to be absolute and without `..`.
+    #[must_use]
+    pub fn from_absolute(path: &'static str) -> Self {
+        Self(PathBuf::from(path))
+    }
+
     /// The path as it was written, without a trailing slash.
     #[must_use]
     pub fn as_path(&self) -> &Path {

@@ -99,7 +99,8 @@ impl Step for Directory {
 
     fn check(&self, facts: &Facts) -> Result<Finding<DirectoryChange>> {
         let path = self.path.as_path().to_owned();
-        let mut finding = Finding::done().with_fingerprint(&[path.as_os_str().as_encoded_bytes(), self.mode.to_string().as_bytes()]);
+        let mut finding =
+            Finding::done().with_fingerprint(&[path.as_os_str().as_encoded_bytes(), self.mode.to_string().as_bytes()]);
         let there = facts.look(&path)?;
         if self.absent {
             if there.is_some() {

@@ -71,7 +71,9 @@ impl Step for Group {
             (Some(_), true) => finding.change(GroupChange::Remove(self.name.clone())),
             (Some(group), false) if self.gid.is_some_and(|gid| gid != group.gid) => {
                 let why = format!("group `{}` exists with id {}, and ids are not changed", self.name, group.gid);
-                return Err(Error::new(Kind::Failed, why).hint("leave `gid` out, or change it by hand with all files of the group"));
+                return Err(
+                    Error::new(Kind::Failed, why).hint("leave `gid` out, or change it by hand with all files of the group")
+                );
             }
             _ => {}
         }

@@ -148,9 +148,7 @@ impl Step for Link {
 
     fn apply(&self, change: &LinkChange, host: &Host) -> Result<()> {
         match change {
-            LinkChange::Create { path, to } | LinkChange::Switch { path, to, .. } => {
-                host.make_link(path, to, &self.attributes())
-            }
+            LinkChange::Create { path, to } | LinkChange::Switch { path, to, .. } => host.make_link(path, to, &self.attributes()),
             LinkChange::Own { path, .. } => host.set_attributes(path, &self.attributes()),
             LinkChange::Remove(path) => host.remove(path),
         }
@@ -169,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_link_comes_after_what_makes_its_target() {
-        let link: Link = serde_json::from_str(r#"{"path": "/etc/nginx/sites-enabled/app", "target": "../sites-available/app"}"#).unwrap();
+        let link: Link =
+            serde_json::from_str(r#"{"path": "/etc/nginx/sites-enabled/app", "target": "../sites-available/app"}"#).unwrap();
         let made = crate::step::Thing::Path("/etc/nginx/sites-available/app".into());
         assert!(link.touches().reads.contains(&made), "{:?}", link.touches());
     }

@@ -1,13 +1,19 @@
 //! The table of step types. A new type is one file and its two lines here; parser, JSON Schema, reference and tests walk it.
 
+mod authorized_keys;
 mod command;
 mod directory;
+mod env_file;
+mod file;
 mod git;
 mod group;
 mod health;
+mod known_hosts;
+mod line;
 mod link;
 mod packages;
 mod service;
+mod ssh_key;
 mod systemd_unit;
 mod user;
 mod venv;
@@ -20,6 +26,7 @@ pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<user::User>(),
     StepType::of::<group::Group>(),
     StepType::of::<directory::Directory>(),
+    StepType::of::<file::File>(),
     StepType::of::<link::Link>(),
     StepType::of::<git::Git>(),
     StepType::of::<venv::Venv>(),
@@ -27,6 +34,11 @@ pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<service::Service>(),
     StepType::of::<command::Command>(),
     StepType::of::<health::Health>(),
+    StepType::of::<line::Line>(),
+    StepType::of::<authorized_keys::AuthorizedKeys>(),
+    StepType::of::<ssh_key::SshKey>(),
+    StepType::of::<known_hosts::KnownHosts>(),
+    StepType::of::<env_file::EnvFile>(),
 ];
 
 /// The type of this name.

@@ -162,8 +162,11 @@ impl Step for User {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> =
-            std::iter::once(&self.name).chain(&self.groups).chain(&self.group).filter_map(|name| account_name_problem(name)).collect();
+        let mut problems: Vec<String> = std::iter::once(&self.name)
+            .chain(&self.groups)
+            .chain(&self.group)
+            .filter_map(|name| account_name_problem(name))
+            .collect();
         if self.comment.as_ref().is_some_and(|comment| comment.contains([':', '\n'])) {
             problems.push("`comment` must not contain a colon or a line break: it is a field of `/etc/passwd`".into());
         }

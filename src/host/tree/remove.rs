@@ -13,7 +13,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::Stop;
 use super::change::sync;
-use super::walk::{entry_at, parent_for_look, parent_for_change};
+use super::walk::{entry_at, parent_for_change, parent_for_look};
 use crate::error::{Error, Kind, Result};
 
 /// Deeper trees are somebody's joke.

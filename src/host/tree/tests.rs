@@ -243,7 +243,9 @@ fn a_full_disk_keeps_the_old_content() {
     let machine = Machine::new();
     let small = machine.path("small");
     std::fs::create_dir(&small).unwrap();
-    if let Err(error) = nix::mount::mount(Some("tmpfs"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), Some("size=64k,mode=755")) {
+    if let Err(error) =
+        nix::mount::mount(Some("tmpfs"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), Some("size=64k,mode=755"))
+    {
         eprintln!("skipped: no file system may be mounted here: {error}");
         return;
     }

@@ -197,7 +197,9 @@ fn check_holder(place: &mut Place, purpose: For) -> Result<(), Stop> {
 }
 
 fn names(path: &Path) -> VecDeque<OsString> {
-    let named = |component: Component<'_>| matches!(component, Component::Normal(_) | Component::ParentDir).then(|| component.as_os_str().to_owned());
+    let named = |component: Component<'_>| {
+        matches!(component, Component::Normal(_) | Component::ParentDir).then(|| component.as_os_str().to_owned())
+    };
     path.components().filter_map(named).collect()
 }
 
@@ -253,6 +255,7 @@ pub fn refused(error: Errno, uid: Option<u32>, gid: Option<u32>) -> Error {
         (None, Some(gid)) => format!("to group {gid}"),
         (None, None) => String::new(),
     };
-    Error::new(Kind::Denied, format!("user {ourselves} may not give a file {what}"))
-        .hint("only root may give files to others, and only in directories of its own; a user may give them to groups they are in")
+    Error::new(Kind::Denied, format!("user {ourselves} may not give a file {what}")).hint(
+        "only root may give files to others, and only in directories of its own; a user may give them to groups they are in",
+    )
 }
