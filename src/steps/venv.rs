@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::host::python::{Environment, Installed, Installer, Recipe, Requirements};
@@ -49,25 +50,42 @@ pub struct Venv {
 }
 
 /// One path, or a list.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(from = "Either")]
+#[derive(Debug, Clone, Default, JsonSchema)]
 #[schemars(with = "Either")]
 struct OneOrMore(Vec<AbsolutePath>);
 
-/// As it is written.
-#[derive(Deserialize, JsonSchema)]
+/// As it is written; for the schema only, since serde's own reading of it would hide what is wrong with a path.
+#[derive(JsonSchema)]
 #[serde(untagged)]
+#[allow(dead_code)]
 enum Either {
     One(AbsolutePath),
     More(Vec<AbsolutePath>),
 }
 
-impl From<Either> for OneOrMore {
-    fn from(either: Either) -> Self {
-        match either {
-            Either::One(path) => Self(vec![path]),
-            Either::More(paths) => Self(paths),
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or a list of paths")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMore, E> {
+                text.parse().map(|path| OneOrMore(vec![path])).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut paths = Vec::new();
+                while let Some(path) = list.next_element()? {
+                    paths.push(path);
+                }
+                Ok(OneOrMore(paths))
+            }
         }
+        deserializer.deserialize_any(Reader)
     }
 }
 

@@ -148,8 +148,15 @@ fn place(url: &Url) -> String {
     url.to_string().trim_end_matches("/info/refs").trim_end_matches("/git-upload-pack").to_owned()
 }
 
+/// Why there was no answer. A certificate that we do not trust will not be trusted a second later.
 fn unreachable(error: &reqwest::Error) -> Error {
-    Error::from_source(Kind::Unreachable, error)
+    let error = Error::from_source(Kind::Unreachable, error);
+    if error.causes().any(|cause| cause.contains("certificate")) {
+        let hint = "is it signed by an authority that this machine knows? `ca-certificates` brings the public ones, `SSL_CERT_FILE` \
+                    names others";
+        return error.with_kind(Kind::Denied).hint(hint);
+    }
+    error
 }
 
 impl Read for HttpsStream {

@@ -163,6 +163,11 @@ fn wrong_values_are_told_at_once() {
         let found = problems(fields.clone());
         assert!(found.len() == 1 && found[0].contains(expected), "{fields}: {found:?}");
     }
+    let wrong = |requirements: serde_json::Value| {
+        serde_json::from_value::<Venv>(json!({ "path": "/srv/venv", "requirements": requirements })).unwrap_err().to_string()
+    };
+    assert!(wrong(json!("requirements.txt")).contains("must be an absolute path"));
+    assert!(wrong(json!(["/a/../b"])).contains("must not contain"));
 }
 
 #[test]
