@@ -17,7 +17,7 @@ use super::node::{Node, NodeKind};
 use super::shape::{Shape, did_you_mean};
 use super::source::Source;
 use super::value::{Content, Value};
-use super::{Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, secrets, vars, yaml};
+use super::{Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, secrets, vars, yaml};
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
 use crate::step::fields::Span;
@@ -123,7 +123,7 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
     let deadline = settings.deadline.unwrap_or_else(|| {
         hook.map_or(DEFAULT_DEADLINE, |Span(timeout)| Span(timeout.saturating_sub(FOR_THE_VERDICT).max(timeout / 2)))
     });
-    Ok(Playbook {
+    let mut playbook = Playbook {
         name,
         label: text.label,
         digest: text.digest,
@@ -140,7 +140,9 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
         lifecycle,
         logs,
         env,
-    })
+    };
+    playbook.warnings = advice::about(&playbook);
+    Ok(playbook)
 }
 
 /// Without the right version nothing else can be said about a document.

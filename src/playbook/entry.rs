@@ -12,7 +12,7 @@ use super::expression;
 use super::frame::{Frame, Halt};
 use super::node::{Node, NodeKind};
 use super::shape::Shape;
-use super::source::Mark;
+use super::source::{Mark, Source};
 use super::value::{Content, Reader, Value};
 use super::{Position, Problem, Problems, Scope};
 use crate::error::Result;
@@ -117,6 +117,21 @@ impl Entry {
             Err(Untyped::Unknown(_)) => Ok(None),
             Err(Untyped::Wrong(problems)) => Err(problems.into()),
         }
+    }
+
+    /// A field as it is written, for advice that looks at the text.
+    pub(super) fn field(&self, name: &str) -> Option<&Node> {
+        self.fields.member(name)
+    }
+
+    /// Where its type stands.
+    pub(super) fn mark(&self) -> Mark {
+        self.fields.mark
+    }
+
+    /// The text it is in.
+    pub(super) fn source(&self) -> &Source {
+        &self.frame.source
     }
 
     /// Everything that is wrong with the step as far as vars alone can tell; `earlier` are the ids above it.

@@ -3,6 +3,7 @@
 //! Two moments: *loading* validates shape, names and every literal value; *rendering* evaluates the expressions of one step just
 //! before its check, and types the result.
 
+mod advice;
 mod block;
 mod document;
 mod entry;

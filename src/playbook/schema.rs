@@ -160,3 +160,6 @@ fn with_expressions_here(schema: Json) -> Json {
     }
     open
 }
+
+#[cfg(test)]
+mod tests;

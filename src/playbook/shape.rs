@@ -56,6 +56,13 @@ impl Shape {
         Self::made_by(schemars::SchemaGenerator::subschema_for::<T>)
     }
 
+    /// The shape a finished schema describes.
+    #[cfg(test)]
+    pub fn of_schema(schema: Json) -> Self {
+        let definitions = schema.get("$defs").and_then(Json::as_object).cloned().unwrap_or_default();
+        Self { schema, definitions }
+    }
+
     /// Says everything that is wrong with this value, and settles its unquoted texts.
     pub fn fit(&self, value: &mut Value) -> Vec<Complaint> {
         let mut complaints = Vec::new();

@@ -69,6 +69,12 @@ struct Shout {
     run_as: Option<String>,
     #[serde(default)]
     times: Option<u8>,
+    #[serde(default)]
+    ready_within: Option<Span>,
+    #[serde(rename = "Unit", default)]
+    unit: IndexMap<String, String>,
+    #[serde(rename = "Install", default)]
+    install: IndexMap<String, String>,
 }
 
 impl Step for Shout {
@@ -78,8 +84,9 @@ impl Step for Shout {
 
     fn touches(&self) -> Touches {
         let words = self.words.iter().fold(Touches::nothing(), |touches, word| touches.read(Thing::Group(word.clone())));
-        let times = self.times.map(|times| times.to_string());
-        words.read_user(self.run_as.as_deref()).read_user(times.as_deref())
+        let more = self.unit.keys().chain(self.install.keys()).cloned();
+        let more = more.chain(self.times.map(|times| times.to_string())).chain(self.ready_within.map(|span| span.to_string()));
+        more.fold(words.read_user(self.run_as.as_deref()), |touches, word| touches.read(Thing::Unit(word)))
     }
 
     fn check(&self, _: &Facts) -> Outcome<Finding<NoChange>> {
@@ -367,4 +374,24 @@ fn the_schema_knows_every_key_and_accepts_what_the_reader_accepts() {
     let shout = &schema["$defs"]["Shout"]["properties"]["times"]["anyOf"];
     assert_eq!(shout[1], serde_json::json!({ "$ref": "#/$defs/Expression" }));
     assert_eq!(step["shout"]["anyOf"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_only_a_boot_would_show_is_warned_about() {
+    let text = "version: 1\ndeadline: 7m\nsteps:\n\
+                - shout: { words: [a], Unit: { After: a.service cloud-final.service } }\n\
+                - shout: { words: [a], Unit: { After: cloud-final.service }, Install: { WantedBy: cloud-init.target } }\n\
+                - shout: { words: [a], ready_within: 8m }\n\
+                - { shout: [a], timeout: 1h }\n\
+                - { shout: { words: [a], ready_within: 3m }, timeout: 1m }\n";
+    let warnings = load(text).unwrap().warnings;
+    let told: Vec<String> = warnings.iter().map(|w| format!("{}: {}", w.position.as_ref().unwrap(), w.message)).collect();
+    assert_eq!(
+        told,
+        [
+            "p:4:39: cloud-final.service itself waits for multi-user.target, so this unit would never be started at boot",
+            "p:6:38: `ready_within` is 8m, and the whole run has 7m",
+            "p:7:5: the step's `timeout` is 60m, and the whole run has 7m",
+        ]
+    );
 }
