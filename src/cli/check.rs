@@ -100,7 +100,7 @@ fn order(playbook: &Playbook, scope: &Scope) -> Result<Vec<Line>> {
             let why: Vec<String> = edge.reasons.iter().map(ToString::to_string).collect();
             let other = playbook.entries.get(edge.from);
             let (number, label) = other.map_or((edge.from + 1, ""), |other| (other.number, other.label.as_str()));
-            text += &format!("       after {number}  {label}: {}\n", why.join("; "));
+            text = format!("{text}       after {number}  {label}: {}\n", why.join("; "));
             after.push(json!({ "step": number, "because": why }));
         }
         if after.is_empty() {
@@ -131,7 +131,12 @@ mod tests {
     fn problems_are_drawn_on_stderr_and_end_with_2() {
         let (code, out, err) = run("version: 1\nstpes: []\non_failure: stop\n", false, false);
         assert_eq!((code, out.as_str()), (2, ""));
-        assert!(err.contains("error: p.yaml:2:1: unknown key `stpes`\n   |\n 2 | stpes: []\n   | ^\n   hint: did you mean `steps`?\n"), "{err}");
+        assert!(
+            err.contains(
+                "error: p.yaml:2:1: unknown key `stpes`\n   |\n 2 | stpes: []\n   | ^\n   hint: did you mean `steps`?\n"
+            ),
+            "{err}"
+        );
         assert!(err.contains("error: p.yaml:3:13: `stop` is not one of `abandon`, `continue`"), "{err}");
         assert!(err.ends_with("3 problems\n"), "{err}");
     }

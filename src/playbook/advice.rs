@@ -17,14 +17,19 @@ pub fn about(playbook: &Playbook) -> Vec<Problem> {
             warnings.push(source.problem(after.mark, message).hint(hint));
         }
         for field in ["ready_within", "healthy_for"] {
-            if let Some((node, span)) = entry.field(field).and_then(literal_span).filter(|(_, span)| *span > playbook.deadline.0) {
+            if let Some((node, span)) = entry.field(field).and_then(literal_span).filter(|(_, span)| *span > playbook.deadline.0)
+            {
                 let message = format!("`{field}` is {}, and the whole run has {}", Span(span), playbook.deadline);
-                warnings.push(source.problem(node.mark, message).hint("the run's deadline ends the wait; raise `deadline` or lower this"));
+                warnings.push(
+                    source.problem(node.mark, message).hint("the run's deadline ends the wait; raise `deadline` or lower this"),
+                );
             }
         }
         if let Some(timeout) = entry.timeout.filter(|timeout| *timeout > playbook.deadline) {
             let message = format!("the step's `timeout` is {timeout}, and the whole run has {}", playbook.deadline);
-            warnings.push(source.problem(entry.mark(), message).hint("the run's deadline ends the step; raise `deadline` or lower this"));
+            warnings.push(
+                source.problem(entry.mark(), message).hint("the run's deadline ends the step; raise `deadline` or lower this"),
+            );
         }
     }
     warnings

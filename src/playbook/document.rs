@@ -27,14 +27,25 @@ pub const VERSION: &str = "1";
 
 /// The clock of a run for which neither `deadline` nor the hook's timeout is written: longer than any sensible boot, and short
 /// enough that a hanging one ends the same quarter of an hour.
-const DEFAULT_DEADLINE: Span = Span(std::time::Duration::from_secs(15 * 60));
+const DEFAULT_DEADLINE: Span = Span(std::time::Duration::from_mins(15));
 
 /// What is kept of the hook's timeout for telling the verdict, when the deadline follows from it.
 const FOR_THE_VERDICT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// The blocks, in the order of the reference.
 pub const KEYS: [&str; 13] = [
-    "version", "name", "requires", "vars", "secrets", "lifecycle", "on_failure", "deadline", "hold_for", "converge", "logs", "env",
+    "version",
+    "name",
+    "requires",
+    "vars",
+    "secrets",
+    "lifecycle",
+    "on_failure",
+    "deadline",
+    "hold_for",
+    "converge",
+    "logs",
+    "env",
     "steps",
 ];
 
@@ -44,6 +55,7 @@ pub const KEYS: [&str; 13] = [
 pub struct Settings {
     /// What it is called; the file's name unless told.
     #[serde(default)]
+    #[allow(dead_code, reason = "checked and in the schema; what expressions see is read before the vars")]
     pub name: Option<String>,
     /// The agents that may run it, such as `>=0.1`.
     #[serde(default)]
@@ -71,15 +83,15 @@ pub struct Text {
     /// The folder its other files are in.
     pub folder: PathBuf,
     /// The text.
-    pub text: String,
+    pub content: String,
     /// sha256, in hexadecimal.
     pub digest: String,
 }
 
 /// Reads the document; all problems at once.
 pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Result<Playbook, Problems> {
-    let source = Arc::new(Source::new(&text.label, &text.text));
-    let root = yaml::read(&source, &text.text)?;
+    let source = Arc::new(Source::new(&text.label, &text.content));
+    let root = yaml::read(&source, &text.content)?;
     if !matches!(root.kind, NodeKind::Map(_)) {
         let problem = source.problem(root.mark, format!("a playbook is a map, not {}", root.noun()));
         return Err(problem.hint("it begins with `version: 1`").into());

@@ -177,10 +177,10 @@ impl Entry {
         let mut members = Vec::new();
         for (key, node) in self.fields.members() {
             let mut value = self.frame.evaluated(node, evaluator)?;
-            if self.shape.field_says(&key.text, read::TEMPLATE) {
-                if let Content::Plain(path) | Content::Text(path) = &value.content {
-                    value = self.frame.template(path, node.mark, evaluator)?;
-                }
+            if self.shape.field_says(&key.text, read::TEMPLATE)
+                && let Content::Plain(path) | Content::Text(path) = &value.content
+            {
+                value = self.frame.template(path, node.mark, evaluator)?;
             }
             members.push((key.clone(), value));
         }

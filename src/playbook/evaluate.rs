@@ -95,10 +95,8 @@ impl Evaluator {
 
     fn evaluate(&self, source: &str) -> Result<Value, Stop> {
         let quoted = expression::with_ids_quoted(source, self.names.declared.steps.iter().map(String::as_str));
-        let result = self
-            .environment
-            .compile_expression_owned(quoted)
-            .and_then(|compiled| compiled.eval(reading::root(&self.names)));
+        let result =
+            self.environment.compile_expression_owned(quoted).and_then(|compiled| compiled.eval(reading::root(&self.names)));
         let value = self.judge(result, source).map_err(|(stop, _)| stop)?;
         if value.is_undefined() {
             let because = self.names.ledger.missing().unwrap_or_else(|| "this has no value".to_owned());

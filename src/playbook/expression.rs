@@ -51,12 +51,11 @@ fn closing(text: &str) -> Option<usize> {
             _ if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
             (Some(open), _) if open == letter => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(letter),
             (None, '{') => braces += 1,
             (None, '}') if braces > 0 => braces -= 1,
             (None, '}') if text.get(at + 1..).is_some_and(|rest| rest.starts_with('}')) => return Some(at),
-            (None, _) => {}
+            _ => {}
         }
     }
     None

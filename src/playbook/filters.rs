@@ -1,4 +1,4 @@
-//! The filters that expressions have beside MiniJinja's own: what configuration files need their values wrapped in.
+//! The filters that expressions have beside `MiniJinja`'s own: what configuration files need their values wrapped in.
 
 use base64::Engine as _;
 use minijinja::{Error, ErrorKind, Value};
@@ -16,15 +16,11 @@ pub fn b64encode(value: &Value) -> Result<String, Error> {
 
 /// As part of a URL, such as the password in `DATABASE_URL`: everything but RFC 3986's unreserved characters is encoded.
 pub fn urlencode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded += &format!("%{byte:02X}");
-        }
-    }
-    encoded
+    let form = |byte: u8| {
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if unreserved { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(form).collect()
 }
 
 /// As one word of a POSIX shell.

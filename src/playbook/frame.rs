@@ -176,8 +176,8 @@ impl Frame {
             Piece::Literal(_) => false,
             Piece::Expression(source) => {
                 let names = expression::names(&environment, source).unwrap_or_default();
-                let named = |name: &&String| *name != "secrets" || names.iter().all(|other| !other.starts_with("secrets."));
-                names.iter().filter(named).any(|name| self.declared.touches_secret(name))
+                let precise = |name: &&String| *name != "secrets" || names.iter().all(|other| !other.starts_with("secrets."));
+                names.iter().filter(precise).any(|name| self.declared.touches_secret(name))
             }
         })
     }

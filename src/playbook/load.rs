@@ -119,7 +119,7 @@ fn from_path(path: &Path) -> Result<Text, Problems> {
 fn text(label: String, stem: String, folder: PathBuf, bytes: Vec<u8>) -> Result<Text, Problems> {
     let digest = sha256(&bytes);
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Text { label, stem, folder, text, digest }),
+        Ok(content) => Ok(Text { label, stem, folder, content, digest }),
         Err(_) => Err(Problem::nowhere(format!("`{label}` is not UTF-8 text")).into()),
     }
 }
@@ -158,7 +158,7 @@ mod tests {
         std::fs::create_dir(&own).unwrap();
         std::fs::write(own.join("playbook.yaml"), "abc").unwrap();
         let text = fetch(&Location::Path(own.clone())).unwrap();
-        assert_eq!((text.stem.as_str(), text.folder.as_path(), text.text.as_str()), ("shop", own.as_path(), "abc"));
+        assert_eq!((text.stem.as_str(), text.folder.as_path(), text.content.as_str()), ("shop", own.as_path(), "abc"));
         assert_eq!(text.digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let absent = fetch(&Location::Path(folder.path().join("none.yaml"))).err().unwrap();
         assert!(absent.0[0].message.contains("none.yaml"));

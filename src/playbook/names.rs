@@ -114,7 +114,10 @@ mod tests {
             ("usr", "unknown variable `usr`; did you mean `user`?"),
             ("deploy_key", "unknown variable `deploy_key`; did you mean `secrets.deploy_key`?"),
             ("secrets.deploy_kye", "unknown secret `deploy_kye`; did you mean `deploy_key`?"),
-            ("instance.zone", "unknown name below `instance` `zone`; known here: `id`, `type`, `region`, `az`, `account`, `local_ip`, `tags`, `lifecycle`"),
+            (
+                "instance.zone",
+                "unknown name below `instance` `zone`; known here: `id`, `type`, `region`, `az`, `account`, `local_ip`, `tags`, `lifecycle`",
+            ),
             ("os.arhc", "unknown name below `os` `arhc`; did you mean `arch`?"),
             ("steps.cod.commit", "unknown step `cod`; did you mean `code`?"),
             ("steps.late.x", "step `late` does not stand above this one; a step can use the outputs of steps above it"),
@@ -123,7 +126,9 @@ mod tests {
             let (message, hint) = declared.check(name, &earlier).unwrap_err();
             assert_eq!(hint.map_or(message.clone(), |hint| format!("{message}; {hint}")), expected);
         }
-        for name in ["user", "user.x", "secrets.deploy_key.x", "instance.tags.Name", "steps.code.commit", "name", "range", "secrets"] {
+        for name in
+            ["user", "user.x", "secrets.deploy_key.x", "instance.tags.Name", "steps.code.commit", "name", "range", "secrets"]
+        {
             assert_eq!(declared.check(name, &earlier), Ok(()), "{name}");
         }
         assert!(declared.touches_secret("secrets.deploy_key") && declared.touches_secret("secrets"));

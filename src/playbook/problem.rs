@@ -61,7 +61,7 @@ impl Problem {
             // Tabs keep their width, so the caret stands below the character in every terminal.
             let indent: String =
                 line.chars().take(position.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            drawn += &format!(" {margin} |\n {number} | {line}\n {margin} | {indent}^\n");
+            drawn = format!("{drawn} {margin} |\n {number} | {line}\n {margin} | {indent}^\n");
         }
         drawn + &self.drawn_hint(&format!(" {margin} "))
     }
@@ -129,10 +129,8 @@ mod tests {
 
     #[test]
     fn as_one_error_it_says_how_many_more_there_are() {
-        let one = Problem {
-            position: Some(Position { file: "p".into(), line: 1, column: 2 }),
-            ..Problem::nowhere("wrong").hint("h")
-        };
+        let one =
+            Problem { position: Some(Position { file: "p".into(), line: 1, column: 2 }), ..Problem::nowhere("wrong").hint("h") };
         let error = Error::from(Problems(vec![one.clone(), one]));
         assert_eq!(error.to_string(), "p:1:2: wrong (and 1 more)");
         assert_eq!((error.kind(), error.advice()), (Kind::Playbook, Some("h")));

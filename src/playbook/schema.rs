@@ -5,10 +5,10 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
+use super::Lifecycle;
 use super::document::{KEYS, Settings, VERSION};
 use super::entry::Common;
 use super::secrets::Declaration;
-use super::Lifecycle;
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
 

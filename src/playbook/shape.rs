@@ -120,9 +120,12 @@ impl Shape {
         for part in schema.get("allOf").and_then(Json::as_array).into_iter().flatten() {
             self.fit_to(part, value, complaints);
         }
-        if branches(schema).next().is_some() {
+        let branched = branches(schema).next().is_some();
+        if branched {
             self.fit_to_one_of(schema, value, complaints);
-        } else {
+        }
+        // Branches beside fields narrow them (`required`); branches alone are all there is to say.
+        if !branched || schema.get("properties").is_some() {
             let types = types(schema);
             match &mut value.content {
                 Content::Map(members) if accepts(&types, "object") => self.fit_map(schema, value.mark, members, complaints),
@@ -169,7 +172,7 @@ impl Shape {
                 (None, others) => self.fit_to(others, value, complaints),
             }
         }
-        for name in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+        for name in required(schema) {
             // One mistake, one problem: the misspelt key is reported above.
             if misspelt != Some(name) && !members.iter().any(|(key, _)| key.text == name) {
                 complaints.push(Complaint::new(mark, format!("`{name}` is missing")));
@@ -215,6 +218,12 @@ impl Shape {
                 complaints.push(suggest::not_one_of(value.mark, text, &words));
             }
             (Some(found), _) => complaints.extend(found),
+            // Nothing but which keys go together: what is missing says it best.
+            (None, Content::Map(members)) if self.kinds(schema).is_empty() || schema.get("properties").is_some() => {
+                let keys: Vec<&str> = branches(schema).flat_map(|branch| required(self.resolve(branch))).collect();
+                let key = members.first().map_or(value.mark, |(key, _)| key.mark);
+                complaints.push(Complaint::new(key, format!("one of {} is needed here", suggest::listed(&keys))));
+            }
             (None, _) => {
                 let types = self.kinds(schema);
                 complaints.push(scalar::unexpected(value, &types));
@@ -239,6 +248,10 @@ impl Content {
 
 fn branches(schema: &Json) -> impl Iterator<Item = &Json> {
     ["anyOf", "oneOf"].iter().filter_map(|word| schema.get(*word)?.as_array()).flatten()
+}
+
+fn required(schema: &Json) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str)
 }
 
 /// The types a schema names; none means any.

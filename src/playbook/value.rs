@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 
 use super::node::Key;
 use super::source::Mark;
@@ -133,7 +135,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
             Content::Secret(_) => Err(de::Error::custom(NO_SECRET_HERE)),
             Content::Pending { .. } => Err(de::Error::custom("this expression is not evaluated yet")),
             Content::List(items) => visitor.visit_seq(Items { items: items.iter(), of: &self }),
-            Content::Map(members) => visitor.visit_map(Members { members: members.iter(), value: None, of: &self }),
+            Content::Map(members) => visitor.visit_map(Members { rest: members.iter(), value: None, of: &self }),
         };
         self.placed(result)
     }
@@ -191,7 +193,7 @@ impl<'de> SeqAccess<'de> for Items<'_, '_> {
 }
 
 struct Members<'v, 'r> {
-    members: std::slice::Iter<'v, (Key, Value)>,
+    rest: std::slice::Iter<'v, (Key, Value)>,
     value: Option<&'v Value>,
     of: &'r Reader<'v>,
 }
@@ -200,7 +202,7 @@ impl<'de> MapAccess<'de> for Members<'_, '_> {
     type Error = Failure;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
-        let Some((key, value)) = self.members.next() else { return Ok(None) };
+        let Some((key, value)) = self.rest.next() else { return Ok(None) };
         self.value = Some(value);
         let result = seed.deserialize(key.text.as_str().into_deserializer());
         if result.is_err() && self.of.failed_at.get().is_none() {

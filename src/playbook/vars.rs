@@ -18,8 +18,7 @@ use crate::host::documents;
 const DECLARATION: [&str; 4] = ["required", "default", "one_of", "description"];
 
 /// Words that expressions cannot use as names.
-const KEYWORDS: [&str; 13] =
-    ["true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"];
+const KEYWORDS: [&str; 13] = ["true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"];
 
 /// What the vars came to.
 pub struct Vars {
@@ -107,8 +106,7 @@ fn declarations(block: Option<&Node>, source: &Source, problems: &mut Vec<Proble
             problems.push(Problem { hint, ..source.problem(key.mark, message) });
             continue;
         }
-        let mut var =
-            Var { name: key.text.clone(), mark: key.mark, default: None, one_of: Vec::new(), description: None };
+        let mut var = Var { name: key.text.clone(), mark: key.mark, default: None, one_of: Vec::new(), description: None };
         if node.members().iter().any(|(key, _)| DECLARATION.contains(&key.text.as_str())) {
             declaration(node, &mut var, source, problems);
         } else {
@@ -123,7 +121,9 @@ fn declaration(node: &Node, var: &mut Var, source: &Source, problems: &mut Vec<P
     let mut required = false;
     for (key, value) in node.members() {
         match (key.text.as_str(), &value.kind) {
-            ("required", NodeKind::Scalar { text, plain: true }) if text == "true" || text == "false" => required = text == "true",
+            ("required", NodeKind::Scalar { text, plain: true }) if text == "true" || text == "false" => {
+                required = text == "true";
+            }
             ("default", _) => var.default = Some(value.clone()),
             ("description", NodeKind::Scalar { text, .. }) => var.description = Some(text.clone()),
             ("one_of", NodeKind::List(items)) => {
@@ -184,7 +184,8 @@ fn value_of(node: &Node, frame: &Frame, scope: &Scope, problems: &mut Vec<Proble
             None
         }
         Err(Halt::Unknown(_)) => {
-            let problem = frame.source.problem(node.mark, "a variable is fixed before the run, and this is known in the run only");
+            let problem =
+                frame.source.problem(node.mark, "a variable is fixed before the run, and this is known in the run only");
             problems.push(problem.hint("use the expression where it is needed"));
             None
         }
@@ -238,17 +239,16 @@ fn given(overrides: &Overrides, declared: &[Var], problems: &mut Vec<Problem>) -
         }
     }
     for (name, text) in &overrides.values {
-        match declared.iter().find(|var| var.name == *name) {
-            Some(var) => match set(var, text) {
-                Ok(value) => {
-                    all.insert(name.clone(), value);
-                }
-                Err(found) => problems.extend(found),
-            },
-            None => {
-                let problem = Problem::nowhere(format!("`--set {name}=…`: the playbook has no variable `{name}`"));
-                problems.push(Problem { hint: did_you_mean(name, names()), ..problem });
+        let Some(var) = declared.iter().find(|var| var.name == *name) else {
+            let problem = Problem::nowhere(format!("`--set {name}=…`: the playbook has no variable `{name}`"));
+            problems.push(Problem { hint: did_you_mean(name, names()), ..problem });
+            continue;
+        };
+        match set(var, text) {
+            Ok(value) => {
+                all.insert(name.clone(), value);
             }
+            Err(found) => problems.extend(found),
         }
     }
     all

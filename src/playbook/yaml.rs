@@ -162,7 +162,8 @@ impl<'s> Reader<'s> {
                 let problem = self.source.problem(key.mark, "merge keys (`<<`) are not part of YAML 1.2");
                 self.problems.push(problem.hint("write the keys out, or use vars"));
             } else if let Some(first) = seen.insert(key.text.clone(), key.mark) {
-                let message = format!("the key `{}` is here twice; first in line {}, column {}", key.text, first.line, first.column);
+                let message =
+                    format!("the key `{}` is here twice; first in line {}, column {}", key.text, first.line, first.column);
                 self.problems.push(self.source.problem(key.mark, message).hint("only one of them could win; remove the other"));
             } else {
                 members.push((key, value));
@@ -187,7 +188,8 @@ impl<'s> Reader<'s> {
         if self.nodes <= MOST_NODES {
             return Ok(());
         }
-        let problem = self.source.problem(mark, format!("the document has more than {MOST_NODES} values, aliases counted in full"));
+        let problem =
+            self.source.problem(mark, format!("the document has more than {MOST_NODES} values, aliases counted in full"));
         Err(problem.hint("aliases of aliases multiply; write vars instead"))
     }
 
@@ -241,7 +243,9 @@ mod tests {
             Err(problems) => problems
                 .0
                 .iter()
-                .map(|p| p.position.as_ref().map_or_else(|| p.message.clone(), |at| format!("{}:{} {}", at.line, at.column, p.message)))
+                .map(|p| {
+                    p.position.as_ref().map_or_else(|| p.message.clone(), |at| format!("{}:{} {}", at.line, at.column, p.message))
+                })
                 .collect(),
         }
     }
@@ -270,7 +274,13 @@ mod tests {
     #[test]
     fn what_is_not_strict_is_refused_with_its_place() {
         for (text, expected) in [
-            ("a: 1\nb: 2\na: 3\nb: 4\n", &["3:1 the key `a` is here twice; first in line 1, column 1", "4:1 the key `b` is here twice; first in line 2, column 1"][..]),
+            (
+                "a: 1\nb: 2\na: 3\nb: 4\n",
+                &[
+                    "3:1 the key `a` is here twice; first in line 1, column 1",
+                    "4:1 the key `b` is here twice; first in line 2, column 1",
+                ][..],
+            ),
             ("a: 1\n---\nb: 2\n", &["2:1 a second document begins here"]),
             ("", &["1:1 the file is empty"]),
             ("# only a comment\n", &["1:1 the file is empty"]),
@@ -286,13 +296,14 @@ mod tests {
 
     #[test]
     fn an_unquoted_expression_is_told_so_wherever_it_stands() {
-        for (text, place) in [
-            ("a: {{ b }}\n", "1:4"),
-            ("a:\n  - {{ b }}\n", "2:5"),
-            ("a: {{ b }}/c\nd: 1\n", "1:4"),
-            ("a: [x, {{ b }}]\n", "1:8"),
-        ] {
-            assert_eq!(problems(text), [format!("{place} quote the expression: YAML takes `{{` for the start of a map")], "{text}");
+        for (text, place) in
+            [("a: {{ b }}\n", "1:4"), ("a:\n  - {{ b }}\n", "2:5"), ("a: {{ b }}/c\nd: 1\n", "1:4"), ("a: [x, {{ b }}]\n", "1:8")]
+        {
+            assert_eq!(
+                problems(text),
+                [format!("{place} quote the expression: YAML takes `{{` for the start of a map")],
+                "{text}"
+            );
         }
         assert_eq!(problems("a: {{ b }}\nc: {{ d }}\n").len(), 2);
         assert!(problems("a: \"{{ b }}\"\nc: x {{ d }}\n").is_empty());
@@ -303,7 +314,7 @@ mod tests {
         let mut laughs = String::from("l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let alias = format!("*l{}", level - 1);
-            laughs += &format!("l{level}: &l{level} [{}]\n", [alias.as_str(); 10].join(", "));
+            laughs = format!("{laughs}l{level}: &l{level} [{}]\n", [alias.as_str(); 10].join(", "));
         }
         let found = problems(&laughs);
         assert!(found.first().is_some_and(|p| p.contains("more than 100000 values")), "{found:?}");

@@ -42,7 +42,10 @@ impl Step for Note {
     type Change = NoChange;
 
     fn touches(&self) -> Touches {
-        Touches::nothing().write_path(&*self.path).after(&self.restart_on)
+        // What it would be made of.
+        let made_of = self.values.keys().cloned().chain(self.mode.map(|mode| mode.to_string()));
+        let touches = made_of.fold(Touches::nothing(), |touches, word| touches.read(Thing::Group(word)));
+        touches.write_path(&*self.path).after(&self.restart_on)
     }
 
     fn problems(&self) -> Vec<String> {
@@ -106,7 +109,7 @@ fn load_in(folder: &std::path::Path, text: &str, set: &[(&str, &str)]) -> Result
         label: "p".into(),
         stem: "stem".into(),
         folder: folder.to_owned(),
-        text: text.to_owned(),
+        content: text.to_owned(),
         digest: String::new(),
     };
     read(text, &Overrides { files: Vec::new(), values }, TYPES)
@@ -141,17 +144,44 @@ fn the_document_is_checked_key_by_key() {
         ("version: 1\nstep: []\nsteps: []\n", "2:1 unknown key `step`; did you mean `steps`?"),
         ("version: 1\n", "1:1 `steps` is missing"),
         ("version: 1\nsteps: {}\n", "2:8 `steps` is a list, not a map"),
-        ("version: 1\non_failure: abandom\nsteps: []\n", "2:13 `abandom` is not one of `abandon`, `continue`; did you mean `abandon`?"),
-        ("version: 1\nrequires: '>=99'\nsteps: []\n", "2:11 this playbook requires an agent `>=99`, and this one is 0.1.0; install a newer agent"),
+        (
+            "version: 1\non_failure: abandom\nsteps: []\n",
+            "2:13 `abandom` is not one of `abandon`, `continue`; did you mean `abandon`?",
+        ),
+        (
+            "version: 1\nrequires: '>=99'\nsteps: []\n",
+            "2:11 this playbook requires an agent `>=99`, and this one is 0.1.0; install a newer agent",
+        ),
         ("version: 1\nlifecycle: { grup: x }\nsteps: []\n", "2:14 unknown key `grup`; did you mean `group`?"),
         ("version: 1\nlogs: { group: '{{ nam }}' }\nsteps: []\n", "2:20 unknown variable `nam`; did you mean `name`?"),
-        ("version: 1\nlogs: { group: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n", "2:16 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
-        ("version: 1\ndeadline: '{{ instance.id }}'\nsteps: []\n", "2:11 `deadline` must be known before the run; vars may be used here, nothing else"),
-        ("version: 1\nvars: { name: x }\nsteps: []\n", "2:9 a variable cannot be called `name`; expressions know this word already"),
-        ("version: 1\nvars: { a-b: x }\nsteps: []\n", "2:9 `a-b` is no name for a variable: letters, digits and `_` make one; write `a_b`; in an expression `-` subtracts"),
-        ("version: 1\nvars: { a: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n", "2:12 a secret is not allowed here; variables are shown to everybody; use `secrets.…` in the step itself"),
-        ("version: 1\nvars: { e: { required: true, one_of: [prod, dev] } }\nsteps: []\n", "2:9 the variable `e` has no value; give it with `--set e=prod` or in a file with `--vars FILE`"),
-        ("version: 1\nvars: { e: { default: x, requird: true } }\nsteps: []\n", "2:26 unknown key `requird` in the declaration of `e`; did you mean `required`?"),
+        (
+            "version: 1\nlogs: { group: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n",
+            "2:16 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets",
+        ),
+        (
+            "version: 1\ndeadline: '{{ instance.id }}'\nsteps: []\n",
+            "2:11 `deadline` must be known before the run; vars may be used here, nothing else",
+        ),
+        (
+            "version: 1\nvars: { name: x }\nsteps: []\n",
+            "2:9 a variable cannot be called `name`; expressions know this word already",
+        ),
+        (
+            "version: 1\nvars: { a-b: x }\nsteps: []\n",
+            "2:9 `a-b` is no name for a variable: letters, digits and `_` make one; write `a_b`; in an expression `-` subtracts",
+        ),
+        (
+            "version: 1\nvars: { a: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n",
+            "2:12 a secret is not allowed here; variables are shown to everybody; use `secrets.…` in the step itself",
+        ),
+        (
+            "version: 1\nvars: { e: { required: true, one_of: [prod, dev] } }\nsteps: []\n",
+            "2:9 the variable `e` has no value; give it with `--set e=prod` or in a file with `--vars FILE`",
+        ),
+        (
+            "version: 1\nvars: { e: { default: x, requird: true } }\nsteps: []\n",
+            "2:26 unknown key `requird` in the declaration of `e`; did you mean `required`?",
+        ),
         ("version: 1\nsecrets: { k: { form: ssm:/k } }\nsteps: []\n", "2:17 unknown key `form`; did you mean `from`?"),
     ] {
         assert_eq!(said(load(text)).first().map(String::as_str), Some(expected), "{text}");
@@ -166,33 +196,86 @@ fn every_problem_of_a_step_is_told_with_its_place() {
         ("- zzzzzz: {}\n", "5:3 unknown step type `zzzzzz`; the step types are note, shout"),
         ("- id: x\n", "5:3 this step has no type; the step types are note, shout"),
         ("- just text\n", "5:3 a step is a map such as `packages: [git]`, not text"),
-        ("- shout: [a]\n  note: {path: /a}\n", "6:3 a step has one type, and this one is a `shout` already; begin a new step: `- note:`"),
+        (
+            "- shout: [a]\n  note: {path: /a}\n",
+            "6:3 a step has one type, and this one is a `shout` already; begin a new step: `- note:`",
+        ),
         ("- shout: [a]\n  neds: []\n", "6:3 unknown key `neds`; did you mean `needs`?"),
         ("- note:\n  path: /a\n", "6:3 unknown key `path`; `path` belongs under `note:`; indent it"),
-        ("- include: { file: x }\n", "5:3 `include` is not supported by this version of the agent; write the shared steps out here"),
+        (
+            "- include: { file: x }\n",
+            "5:3 `include` is not supported by this version of the agent; write the shared steps out here",
+        ),
         ("- note: /a\n", "5:9 `note` takes a map of fields, not text"),
         ("- note: {path: a}\n", "5:16 `a` cannot stand here; it must be an absolute path without `..`"),
-        ("- note: {path: /a, mode: 644x}\n", "5:26 `644x` cannot stand here; it must be permission bits in octal, quoted: `\"0640\"`"),
+        (
+            "- note: {path: /a, mode: 644x}\n",
+            "5:26 `644x` cannot stand here; it must be permission bits in octal, quoted: `\"0640\"`",
+        ),
         ("- note: {path: /../a}\n", "5:16 `/../a` must not contain `..`"),
         ("- note: {path: /a, content: b, template: Cargo.toml}\n", "5:3 `content` and `template` exclude each other"),
         ("- note: {path: '/{{ usr }}'}\n", "5:21 unknown variable `usr`; did you mean `user`?"),
         ("- note: {path: '{{ user }}'}\n", "5:16 `ubuntu` cannot stand here; it must be an absolute path without `..`"),
         ("- note: {path: /a, content: '{{ secrets.kye }}'}\n", "5:33 unknown secret `kye`; did you mean `key`?"),
-        ("- shout: ['{{ secrets.key }}']\n", "5:11 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
-        ("- note: {path: /a, content: 'x {{ user'}\n", "5:32 this `{{` is never closed; for the text itself write `{{ \"{{\" }}`"),
-        ("- note: {path: /a, template: ../x}\n", "5:30 `../x` must lie beside the playbook; a template's path is relative to the playbook's folder, without `..`"),
+        (
+            "- shout: ['{{ secrets.key }}']\n",
+            "5:11 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets",
+        ),
+        (
+            "- note: {path: /a, content: 'x {{ user'}\n",
+            "5:32 this `{{` is never closed; for the text itself write `{{ \"{{\" }}`",
+        ),
+        (
+            "- note: {path: /a, template: ../x}\n",
+            "5:30 `../x` must lie beside the playbook; a template's path is relative to the playbook's folder, without `..`",
+        ),
+    ] {
+        assert_eq!(said(steps(text)), [expected], "{text}");
+    }
+}
+
+#[test]
+fn the_common_keys_are_checked_like_the_fields() {
+    for (text, expected) in [
         ("- shout: [a]\n  retries: -1\n", "6:12 `-1` is less than 0"),
-        ("- shout: [a]\n  may_fail: yes\n", "6:13 `true` or `false` is expected here, not `yes`; write `true`; older YAML read this word as a truth value"),
+        (
+            "- shout: [a]\n  may_fail: yes\n",
+            "6:13 `true` or `false` is expected here, not `yes`; write `true`; older YAML read this word as a truth value",
+        ),
         ("- shout: [a]\n  timeout: '{{ n }}'\n", "6:12 `timeout` cannot be an expression"),
-        ("- shout: [a]\n  when: '{{ n }}'\n", "6:9 `when` is a bare expression; leave the braces out: `when: environment == \"prod\"`"),
-        ("- shout: [a]\n  when: secrets.key == 'x'\n", "6:9 a secret is not allowed here; whether a step runs would tell about the secret"),
+        (
+            "- shout: [a]\n  when: '{{ n }}'\n",
+            "6:9 `when` is a bare expression; leave the braces out: `when: environment == \"prod\"`",
+        ),
+        (
+            "- shout: [a]\n  when: secrets.key == 'x'\n",
+            "6:9 a secret is not allowed here; whether a step runs would tell about the secret",
+        ),
         ("- shout: [a]\n  when: m == 3\n", "6:9 unknown variable `m`; did you mean `n`?"),
-        ("- note: {path: /a}\n  run_as: x\n", "6:11 `note` takes no `run_as`; use the step's `owner`; `run_as` is for steps that start a program of yours"),
-        ("- {id: a, shout: [a]}\n- {id: a, shout: [b]}\n", "6:8 the id `a` is here twice; first in line 5; ids are how steps name each other; choose another"),
-        ("- {id: code, shout: [a]}\n- {needs: [coed], shout: [b]}\n", "6:12 there is no step `coed` above this one; did you mean `code`?"),
-        ("- {needs: b, shout: [b]}\n- {id: b, shout: [a]}\n", "5:11 step `b` does not stand above this one; a step can wait for steps above it only; move one of them"),
-        ("- {id: code, shout: [a]}\n- note: {path: '/{{ user }}', restart_on: [cod]}\n", "6:44 there is no step `cod` above this one; did you mean `code`?"),
-        ("- shout: ['{{ steps.late.x }}']\n- {id: late, shout: [a]}\n", "5:15 step `late` does not stand above this one; a step can use the outputs of steps above it"),
+        (
+            "- note: {path: /a}\n  run_as: x\n",
+            "6:11 `note` takes no `run_as`; use the step's `owner`; `run_as` is for steps that start a program of yours",
+        ),
+        (
+            "- {id: a, shout: [a]}\n- {id: a, shout: [b]}\n",
+            "6:8 the id `a` is here twice; first in line 5; ids are how steps name each other; choose another",
+        ),
+        (
+            "- {id: code, shout: [a]}\n- {needs: [coed], shout: [b]}\n",
+            "6:12 there is no step `coed` above this one; did you mean `code`?",
+        ),
+        (
+            "- {needs: b, shout: [b]}\n- {id: b, shout: [a]}\n",
+            "5:11 step `b` does not stand above this one; a step can wait for steps above it only; move one of them",
+        ),
+        (
+            "- {id: code, shout: [a]}\n- note: {path: '/{{ user }}', restart_on: [cod]}\n",
+            "6:44 there is no step `cod` above this one; did you mean `code`?",
+        ),
+        (
+            "- shout: ['{{ steps.late.x }}']\n- {id: late, shout: [a]}\n",
+            "5:15 step `late` does not stand above this one; a step can use the outputs of steps above it",
+        ),
         ("- shout: {words: [a], times: '{{ user }}'}\n", "5:30 a whole number is expected here, not the text `ubuntu`"),
     ] {
         assert_eq!(said(steps(text)), [expected], "{text}");
@@ -227,7 +310,10 @@ fn a_step_is_rendered_and_typed_just_before_its_check() {
     let [first, second] = playbook.entries.as_slice() else { panic!("two steps") };
     assert_eq!((first.label.as_str(), first.number, first.retries), ("my-code", 1, 2));
     assert_eq!(first.needs.as_deref(), Some(&[][..]));
-    assert_eq!((second.label.as_str(), second.uses.as_slice()), ("note /{{ steps.my-code.commit }}", &["my-code".to_owned()][..]));
+    assert_eq!(
+        (second.label.as_str(), second.uses.as_slice()),
+        ("note /{{ steps.my-code.commit }}", &["my-code".to_owned()][..])
+    );
     assert_eq!(first.position.to_string(), "p:5:3");
 
     let mut scope = scope(&playbook);
@@ -292,7 +378,8 @@ fn templates_are_read_beside_the_playbook_and_checked_like_it() {
 fn vars_may_use_those_above_and_are_overridden_with_their_type_kept() {
     let text = "version: 1\nvars:\n  env: { default: prod, one_of: [prod, dev] }\n  port: 8000\n  zip: '01234'\n  url: 'http://{{ env }}:{{ port }}'\n  \
                 lazy: 1.10\n  list: [a]\nsteps: []\n";
-    let vars = |set: &[(&str, &str)]| load_in(std::path::Path::new("."), text, set).map(|playbook| serde_json::json!(playbook.vars));
+    let vars =
+        |set: &[(&str, &str)]| load_in(std::path::Path::new("."), text, set).map(|playbook| serde_json::json!(playbook.vars));
     let expected = serde_json::json!({
         "env": "prod", "port": 8000, "zip": "01234", "url": "http://prod:8000", "lazy": "1.10", "list": ["a"]
     });
@@ -314,8 +401,8 @@ fn vars_files_are_checked_for_unknown_names() {
     std::fs::write(&file, "user: root\nusr: x\n").unwrap();
     let overrides = Overrides { files: vec![file.clone()], values: Vec::new() };
     let load = || {
-        let text = "version: 1\nvars: { user: a }\nsteps: []\n".to_owned();
-        let text = Text { label: "p".into(), stem: "s".into(), folder: ".".into(), text, digest: String::new() };
+        let content = "version: 1\nvars: { user: a }\nsteps: []\n".to_owned();
+        let text = Text { label: "p".into(), stem: "s".into(), folder: ".".into(), content, digest: String::new() };
         read(text, &overrides, TYPES)
     };
     assert_eq!(said(load()), ["2:1 the playbook has no variable `usr`; did you mean `user`?"]);
@@ -391,7 +478,7 @@ fn what_only_a_boot_would_show_is_warned_about() {
         [
             "p:4:39: cloud-final.service itself waits for multi-user.target, so this unit would never be started at boot",
             "p:6:38: `ready_within` is 8m, and the whole run has 7m",
-            "p:7:5: the step's `timeout` is 60m, and the whole run has 7m",
+            "p:7:5: the step's `timeout` is 1h, and the whole run has 7m",
         ]
     );
 }

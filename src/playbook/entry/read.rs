@@ -31,6 +31,7 @@ pub struct Common {
     /// The steps it waits for; left out: everything above it.
     pub needs: Option<Names>,
     /// A boolean expression, without braces; false skips the step.
+    #[allow(dead_code, reason = "in the schema; the expression is kept with its place")]
     pub when: Option<String>,
     /// How long the whole step may take.
     pub timeout: Option<Span>,
@@ -42,7 +43,7 @@ pub struct Common {
     pub may_fail: bool,
     /// The account to act as; for the types that start a program of yours.
     #[serde(default)]
-    #[allow(dead_code)] // part of the schema; its value is moved into the step's own field
+    #[allow(dead_code, reason = "in the schema; the value is moved into the step's own field")]
     pub run_as: Option<String>,
 }
 

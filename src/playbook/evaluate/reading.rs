@@ -178,7 +178,11 @@ impl At {
         match (self.names.without, kind) {
             // An ordinary value that only AWS knows may well decide where something goes.
             (Without::StandIn, Some(kind)) if kind.secret != Some(false) => {
-                if kind.is_map { at(&self.names, Place::StandInMap) } else { self.stand_in() }
+                if kind.is_map {
+                    at(&self.names, Place::StandInMap)
+                } else {
+                    self.stand_in()
+                }
             }
             _ => self.unknown("cannot tell without the secrets: use `--online` or `--secrets-from FILE`"),
         }

@@ -58,9 +58,11 @@ fn tell(result: Result<Content, Stop>) -> String {
 fn tell_content(content: &Content) -> String {
     match content {
         Content::Secret(secret) => format!("secret {}", String::from_utf8_lossy(secret.expose())),
-        Content::Map(members) => {
-            members.iter().map(|(key, value)| format!("{}={}", key.text, tell_content(&value.content))).collect::<Vec<_>>().join(" ")
-        }
+        Content::Map(members) => members
+            .iter()
+            .map(|(key, value)| format!("{}={}", key.text, tell_content(&value.content)))
+            .collect::<Vec<_>>()
+            .join(" "),
         Content::List(items) => items.iter().map(|item| tell_content(&item.content)).collect::<Vec<_>>().join(","),
         other => format!("{other:?}"),
     }

@@ -67,9 +67,8 @@ pub fn unexpected(value: &Value, types: &[&str]) -> Complaint {
     };
     let (found, text) = match &value.content {
         Content::Plain(text) if text.is_empty() => {
-            return Complaint::new(value.mark, format!("{wanted} is missing here")).hint(
-                types.contains(&"string").then(|| "write `\"\"` for empty text".to_owned()),
-            );
+            return Complaint::new(value.mark, format!("{wanted} is missing here"))
+                .hint(types.contains(&"string").then(|| "write `\"\"` for empty text".to_owned()));
         }
         Content::Null => ("nothing".to_owned(), None),
         Content::Plain(text) => (format!("`{text}`"), Some(text)),

@@ -40,7 +40,8 @@ pub fn not_one_of(mark: Mark, text: &str, words: &[&str]) -> Complaint {
     Complaint::new(mark, format!("`{text}` is not one of {}", listed(words))).hint(hint)
 }
 
-fn listed(words: &[&str]) -> String {
+/// Words in backticks, with commas.
+pub fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 

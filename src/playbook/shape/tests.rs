@@ -71,25 +71,54 @@ fn every_problem_is_reported_at_its_place() {
         ("path:", "1:5 text is missing here; write `\"\"` for empty text"),
         ("path: [x]", "1:7 text is expected here, not a list"),
         ("path: x\nmode: rw", "2:7 `rw` cannot stand here; it must be permission bits in octal, quoted: `\"0640\"`"),
-        ("path: x\nwithin: 5 minutes", "2:9 `5 minutes` cannot stand here; it must be a span of time: `450s`, `7m`, `1h30m`, `7d`"),
-        ("path: x\nforce: yes", "2:8 `true` or `false` is expected here, not `yes`; write `true`; older YAML read this word as a truth value"),
-        ("path: x\nforce: Off", "2:8 `true` or `false` is expected here, not `Off`; write `false`; older YAML read this word as a truth value"),
-        ("path: x\nforce: 'true'", "2:8 `true` or `false` is expected here, not the text `true`; write `true`; quotes make it text"),
-        ("path: x\nport: 012", "2:7 a whole number is expected here, not `012`; write `12`; YAML readers disagree about leading zeros and `+`"),
-        ("path: x\nport: 1e3", "2:7 a whole number is expected here, not `1e3`; write the number in decimal digits; YAML readers disagree about other forms"),
-        ("path: x\nport: 1:30", "2:7 a whole number is expected here, not `1:30`; write the number in decimal digits; YAML readers disagree about other forms"),
+        (
+            "path: x\nwithin: 5 minutes",
+            "2:9 `5 minutes` cannot stand here; it must be a span of time: `450s`, `7m`, `1h30m`, `7d`",
+        ),
+        (
+            "path: x\nforce: yes",
+            "2:8 `true` or `false` is expected here, not `yes`; write `true`; older YAML read this word as a truth value",
+        ),
+        (
+            "path: x\nforce: Off",
+            "2:8 `true` or `false` is expected here, not `Off`; write `false`; older YAML read this word as a truth value",
+        ),
+        (
+            "path: x\nforce: 'true'",
+            "2:8 `true` or `false` is expected here, not the text `true`; write `true`; quotes make it text",
+        ),
+        (
+            "path: x\nport: 012",
+            "2:7 a whole number is expected here, not `012`; write `12`; YAML readers disagree about leading zeros and `+`",
+        ),
+        (
+            "path: x\nport: 1e3",
+            "2:7 a whole number is expected here, not `1e3`; write the number in decimal digits; YAML readers disagree about other forms",
+        ),
+        (
+            "path: x\nport: 1:30",
+            "2:7 a whole number is expected here, not `1:30`; write the number in decimal digits; YAML readers disagree about other forms",
+        ),
         ("path: x\nport: 70000", "2:7 `70000` is more than 65535"),
         ("path: x\nport: -1", "2:7 `-1` is less than 0"),
         ("path: x\nkind: presnet", "2:7 `presnet` is not one of `present`, `absent`; did you mean `present`?"),
         ("path: x\nnames: [a, {b: c}]", "2:12 text is expected here, not a map"),
         ("path: x\nsection: {a: {b: c}}", "2:14 text or a list is expected here, not a map"),
-        ("path: '{{ secrets.x }}'", "1:7 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
-        ("path: x\nnames: '{{ secrets.x }}'", "2:8 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets"),
+        (
+            "path: '{{ secrets.x }}'",
+            "1:7 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets",
+        ),
+        (
+            "path: x\nnames: '{{ secrets.x }}'",
+            "2:8 a secret is not allowed here; file contents, env files, keys, passwords, and a command's `env` and `stdin` take secrets",
+        ),
     ] {
         let said: Vec<String> = fitted(text)
             .1
             .into_iter()
-            .map(|c| format!("{}:{} {}{}", c.mark.line, c.mark.column, c.message, c.hint.map_or(String::new(), |h| format!("; {h}"))))
+            .map(|c| {
+                format!("{}:{} {}{}", c.mark.line, c.mark.column, c.message, c.hint.map_or(String::new(), |h| format!("; {h}")))
+            })
             .collect();
         assert_eq!(said, [expected], "{text}");
     }
