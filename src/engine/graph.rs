@@ -89,7 +89,7 @@ impl Graph {
                 let mut reasons: Vec<Reason> =
                     named.iter().filter(|(step, _)| *step == from).map(|(_, reason)| reason.clone()).collect();
                 match (touches.get(from).and_then(Option::as_ref), own) {
-                    (Some(earlier), Some(own)) => reasons.extend(conflicts(own, earlier)),
+                    (Some(earlier), Some(own)) => reasons.extend(conflict(own, earlier)),
                     _ => reasons.push(Reason::Unclear),
                 }
                 if about.needs.is_none() {
@@ -169,18 +169,14 @@ fn named_by(about: &About, touches: Option<&Touches>, above: &HashMap<&str, usiz
         .collect()
 }
 
-/// What two steps may not touch at the same time; one reason of each sort is enough.
-fn conflicts(own: &Touches, earlier: &Touches) -> Vec<Reason> {
+/// What two steps may not touch at the same time; one reason, the strongest, is enough.
+fn conflict(own: &Touches, earlier: &Touches) -> Option<Reason> {
     let shared =
         |left: &[Thing], right: &[Thing]| left.iter().find(|thing| right.iter().any(|other| thing.overlaps(other))).cloned();
-    [
-        shared(&own.reads, &earlier.writes).map(Reason::Reads),
-        shared(&own.writes, &earlier.writes).map(Reason::Writes),
-        shared(&own.writes, &earlier.reads).map(Reason::Overwrites),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let reads = || shared(&own.reads, &earlier.writes).map(Reason::Reads);
+    let writes = || shared(&own.writes, &earlier.writes).map(Reason::Writes);
+    let overwrites = || shared(&own.writes, &earlier.reads).map(Reason::Overwrites);
+    reads().or_else(writes).or_else(overwrites)
 }
 
 #[cfg(test)]

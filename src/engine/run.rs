@@ -115,10 +115,11 @@ pub fn run(options: &RunOptions, stop: &Stop, listeners: Vec<Arc<dyn Listener>>)
 
     let runtime = network_threads()?;
     let asking = ask_beside(options, runtime.handle().clone());
+    let state = StateFolder::new(&options.state);
+    let digesting = (!options.dry_run).then(|| digest_beside(state.clone()));
     let playbook = Playbook::load(&options.location, &options.overrides).map_err(Refusal::Problems)?;
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
 
-    let state = StateFolder::new(&options.state);
     let run = Run {
         id: run_id(),
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
@@ -133,7 +134,13 @@ pub fn run(options: &RunOptions, stop: &Stop, listeners: Vec<Arc<dyn Listener>>)
         surroundings,
     };
     let _lock = if options.dry_run { None } else { Some(run.lock(&state)?) };
-    let recorder = if options.dry_run { None } else { Some(run.begin_record(&state)?) };
+    let recorder = match digesting {
+        Some(digesting) => {
+            let binary = digesting.join().map_err(|_| Error::new(Kind::Bug, "reading the agent's own binary failed"))??;
+            Some(run.begin_record(&state, binary)?)
+        }
+        None => None,
+    };
     let tally = run.carry_out(playbook, recorder.as_ref().map_or("", |(_, digest)| digest));
     if let Some(trouble) = recorder.and_then(|(recorder, _)| recorder.trouble()) {
         run.teller.notice(format!("the record of this run has holes: {trouble}"));
@@ -179,12 +186,11 @@ impl Run<'_> {
     }
 
     /// Makes the state ours, reports what earlier runs left unsaid, begins the record. Returns the binary's digest with it.
-    fn begin_record(&self, state: &StateFolder) -> Result<(Arc<Recorder>, String)> {
+    fn begin_record(&self, state: &StateFolder, binary: (String, String)) -> Result<(Arc<Recorder>, String)> {
         let instance = self.surroundings.instance.as_ref().map(|instance| instance.id.as_str());
         let set_aside = owner::claim(state, instance)?;
         let boot = boot_id()?;
         let cut_short = record::mark_cut_short(state, &boot)?;
-        let binary = own_digest(state)?;
         let recorder = Arc::new(Recorder::begin(state, &Header::new(&self.id, instance, &boot, binary.clone()))?);
         self.teller.add(recorder.clone());
         set_aside.into_iter().chain(cut_short).for_each(|notice| self.teller.notice(notice));
@@ -285,6 +291,11 @@ fn run_id() -> String {
     let now = jiff::Timestamp::now();
     let millisecond = now.as_millisecond().rem_euclid(1000);
     format!("{}{millisecond:03}Z-{:04x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u16>())
+}
+
+/// Reads our binary while the playbook is read and the instance is asked.
+fn digest_beside(state: StateFolder) -> std::thread::JoinHandle<Result<(String, String)>> {
+    std::thread::spawn(move || own_digest(&state))
 }
 
 /// The stamp and digest of our binary. Read anew only when the file is another than the last run's: it has many megabytes.

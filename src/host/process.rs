@@ -1,7 +1,10 @@
 //! What the agent does to its own process: no core dumps, an orderly end on a signal, its own digest.
 
+use std::os::fd::IntoRawFd as _;
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use crate::error::{Context as _, Result};
 
@@ -14,20 +17,45 @@ pub fn forbid_core_dumps() -> Result<()> {
     nix::sys::prctl::set_dumpable(false).doing(|| "turning core dumps off".to_owned())
 }
 
-/// Calls this on SIGTERM, SIGINT and SIGHUP, with the signal's name. To be called before other threads are started.
+/// The write end of the pipe that wakes the thread which waits for signals: a handler can reach nothing but a static.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Calls this on SIGTERM, SIGINT and SIGHUP, with the signal's name.
+///
+/// By handlers, not by blocking the signals: children inherit what is blocked, and then could not be ended by them.
 ///
 /// # Errors
-/// When the signals cannot be blocked, or no thread can be started.
+/// When the handlers cannot be set, or no thread can be started.
 pub fn on_termination(call: impl Fn(&'static str) + Send + 'static) -> Result<()> {
-    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
-    signals.thread_block().doing(|| "blocking signals".to_owned())?;
+    let (mut read, write) = std::io::pipe().doing(|| "making a pipe for signals".to_owned())?;
+    WAKE.store(write.into_raw_fd(), Ordering::SeqCst);
+    let action = SigAction::new(SigHandler::Handler(wake), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        // SAFETY: the handler does nothing but an atomic load and a `write`, which are safe in a signal handler.
+        #[allow(unsafe_code, reason = "handlers can only be set so")]
+        unsafe { sigaction(signal, &action) }.doing(|| "waiting for signals".to_owned())?;
+    }
     let waiting = move || {
-        while let Ok(signal) = signals.wait() {
-            call(signal.as_str());
+        let mut number = [0];
+        while std::io::Read::read_exact(&mut read, &mut number).is_ok() {
+            if let [number] = number
+                && let Ok(signal) = Signal::try_from(i32::from(number))
+            {
+                call(signal.as_str());
+            }
         }
     };
     std::thread::Builder::new().name("signals".into()).spawn(waiting).doing(|| "starting a thread for signals".to_owned())?;
     Ok(())
+}
+
+extern "C" fn wake(signal: libc::c_int) {
+    let number = u8::try_from(signal).unwrap_or(0);
+    // SAFETY: `write` from a live byte; a descriptor that is not there is an error nobody hears of.
+    #[allow(unsafe_code, reason = "the only way out of a signal handler")]
+    unsafe {
+        libc::write(WAKE.load(Ordering::SeqCst), (&raw const number).cast(), 1);
+    }
 }
 
 /// Whether we may look and write everywhere.
@@ -71,6 +99,19 @@ pub fn own_digest() -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_is_told_and_children_can_still_be_ended_by_it() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        on_termination(move |signal| sender.send(signal).unwrap()).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("30").spawn().unwrap();
+        nix::sys::signal::raise(Signal::SIGTERM).unwrap();
+        assert_eq!(receiver.recv_timeout(std::time::Duration::from_secs(5)), Ok("SIGTERM"));
+        let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+        let ended = std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap());
+        assert_eq!(ended, Some(15));
+    }
 
     #[test]
     fn the_digest_is_that_of_the_file() {
