@@ -5,6 +5,7 @@ pub mod terminal;
 pub mod check;
 mod completions;
 mod facts;
+mod install;
 mod json;
 pub mod overrides;
 mod run;
@@ -32,6 +33,7 @@ struct Arguments {
 enum Command {
     Run(run::Arguments),
     Check(check::CheckArguments),
+    Install(install::Arguments),
     Status(status::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => terminal::with_streams(|out, err| arguments.run(out, err)),
         Command::Schema(arguments) => terminal::with_streams(|out, _| arguments.run(out)),
+        Command::Install(arguments) => install::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

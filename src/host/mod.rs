@@ -15,6 +15,7 @@ pub mod git;
 pub mod guard;
 pub mod host_keys;
 pub mod inputs;
+pub mod installation;
 pub mod instance;
 pub mod network;
 pub mod packages;

@@ -58,6 +58,11 @@ extern "C" fn wake(signal: libc::c_int) {
     }
 }
 
+/// Waits this long, where nobody can tell us that something happened.
+pub fn pause(span: std::time::Duration) {
+    std::thread::sleep(span);
+}
+
 /// Whether we may look and write everywhere.
 #[must_use]
 pub fn is_root() -> bool {

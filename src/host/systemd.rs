@@ -20,7 +20,7 @@ pub const NOT_RUNNING: &str = "cannot tell: systemd is not running here";
 
 /// The properties we ask for, in the order of [`UnitFacts`].
 const PROPERTIES: &str = "--property=LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts,ExecMainCode,ExecMainStatus,\
-    MainPID,InvocationID,NeedDaemonReload,Type";
+    MainPID,InvocationID,NeedDaemonReload,Type,Job";
 
 /// What systemd says of a unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +47,8 @@ pub struct UnitFacts {
     pub invocation_id: String,
     /// Whether the unit's file changed on disk since it was loaded.
     pub needs_reload: bool,
+    /// Whether a start or stop of it is queued.
+    pub has_job: bool,
     /// A service's type: `simple`, `exec`, `notify`, `oneshot`, …; empty for other kinds of units.
     pub service_type: String,
 }
@@ -68,6 +70,7 @@ impl UnitFacts {
                 "MainPID" => facts.main_pid = value.parse().unwrap_or(0),
                 "InvocationID" => value.clone_into(&mut facts.invocation_id),
                 "NeedDaemonReload" => facts.needs_reload = value == "yes",
+                "Job" => facts.has_job = !matches!(value, "" | "0"),
                 "Type" => value.clone_into(&mut facts.service_type),
                 _ => {}
             }

@@ -30,6 +30,17 @@ pub struct Overrides {
     pub values: Vec<(String, String)>,
 }
 
+/// As it is written on a command line.
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::S3(text) | Self::Parameter(text) | Self::Https(text) => f.write_str(text),
+            Self::UserData => f.write_str("user-data"),
+        }
+    }
+}
+
 impl std::str::FromStr for Location {
     type Err = String;
 

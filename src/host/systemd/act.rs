@@ -102,6 +102,14 @@ impl Host {
         done.doing(|| format!("{verb} `{unit}`"))
     }
 
+    /// Queues the start and comes back at once: whoever waits inside the boot would wait for himself.
+    ///
+    /// # Errors
+    /// When systemd says no.
+    pub fn start_without_waiting(&self, unit: &str) -> Result<()> {
+        self.systemctl(&["--no-block", "start", "--", unit]).doing(|| format!("starting `{unit}`"))
+    }
+
     fn systemctl(&self, arguments: &[&str]) -> Result<()> {
         let mut asked = Invocation::new("systemctl", &["--no-ask-password", "--no-pager", "--quiet"]);
         asked.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));

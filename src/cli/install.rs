@@ -1,0 +1,180 @@
+//! `agent install`: leaves the agent, the playbook and the units on the machine, starts the boot run, follows it to its verdict.
+//!
+//! The playbook is judged first; a machine with a wrong playbook stays untouched. The run belongs to systemd, not to us: it
+//! outlives the user-data that called us.
+
+mod follow;
+mod units;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::overrides::OverrideArguments;
+use super::{STATE, terminal};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::aws::Aws;
+use crate::host::files::NewFile;
+use crate::host::systemd::Verb;
+use crate::host::write::Attributes;
+use crate::host::{Facts, Host, StepScope, World, WorldOptions, documents, process};
+use crate::playbook::{Location, Overrides, Playbook};
+use crate::step::fields::Span;
+use units::Wish;
+
+/// Where the binary belongs: the units name it.
+const AGENT: &str = "/usr/local/bin/agent";
+/// Where a local playbook is copied to, with the files of its folder. Root's alone: variables may be nobody else's business.
+const FOLDER: &str = "/etc/bootstrap-agent";
+/// Where units are written.
+const UNITS: &str = "/etc/systemd/system";
+/// Following has no limit of its own: no lifecycle action lives longer than this.
+const LIMIT: Duration = Duration::from_secs(48 * 3600);
+
+/// Install the boot service and the timer for a playbook, start the boot run, follow it to its verdict
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sudo agent install --playbook s3://bucket/playbook.yaml --set environment=prod\n\n\
+    Exit codes: those of the boot run (0 converged, 1 a step failed); 2 the playbook is wrong, nothing was touched.")]
+pub struct Arguments {
+    /// A file or folder (copied), or s3://bucket/key, ssm:/name, https://…#sha256=…, user-data (read again by every run)
+    #[arg(long)]
+    playbook: Location,
+    #[command(flatten)]
+    overrides: OverrideArguments,
+    /// Do not wait for the boot run
+    #[arg(long)]
+    no_follow: bool,
+    /// How often drift is looked for
+    #[arg(long, value_name = "SPAN", default_value = "1h", conflicts_with = "no_timer")]
+    timer: Span,
+    /// Do not look for drift
+    #[arg(long)]
+    no_timer: bool,
+    /// Where the records are kept
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state_dir: PathBuf,
+}
+
+/// Does it, and gives the exit code of the boot run.
+///
+/// # Errors
+/// Whatever keeps it from being installed.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let overrides = arguments.overrides.overrides();
+    let playbook = match Playbook::load(&arguments.playbook, &overrides) {
+        Ok(playbook) => playbook,
+        Err(problems) => {
+            terminal::problems(&problems);
+            return Ok(ExitCode::from(Kind::Playbook.exit_code()));
+        }
+    };
+    if !process::is_root() {
+        return Err(Error::new(Kind::Denied, "only root can install services").hint("try again with `sudo`"));
+    }
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().doing(|| "starting".into())?;
+    let host = hands(&playbook.folder, &arguments.state_dir, runtime.handle());
+    let (location, overrides) = put_in_place(&host, &arguments.playbook, &overrides)?;
+    let wish = Wish { agent: AGENT, location, overrides, state: absolute(&arguments.state_dir)?, every: arguments.timer };
+    for (name, text) in units::texts(&wish, !arguments.no_timer) {
+        let root = Some("root".to_owned());
+        let path = Path::new(UNITS).join(name);
+        host.write_file(&NewFile { path, content: text.into(), owner: root.clone(), group: root, mode: 0o644 })?;
+    }
+    if arguments.no_timer {
+        remove_timer(&host)?;
+    }
+    host.daemon_reload()?;
+    host.act_on_unit(units::BOOT, Verb::Enable)?;
+    if !arguments.no_timer {
+        host.act_on_unit(units::TIMER, Verb::Enable)?;
+        host.act_on_unit(units::TIMER, Verb::Start)?;
+    }
+    let follower = follow::Follower::before_the_start(&arguments.state_dir, &host)?;
+    host.start_without_waiting(units::BOOT)?;
+    if arguments.no_follow {
+        terminal::complain(&format!("the boot run is under way; `journalctl -fu {}` follows it\n", units::BOOT));
+        return Ok(ExitCode::SUCCESS);
+    }
+    follower.to_the_verdict(&host, terminal::listener(false, false).as_ref())
+}
+
+/// Hands outside of any run: for the files and units that a run itself needs.
+fn hands(folder: &Path, state: &Path, runtime: &tokio::runtime::Handle) -> Host {
+    let options = WorldOptions {
+        online: true,
+        guards: false,
+        stay_on_revision: false,
+        environment: indexmap::IndexMap::new(),
+        state: state.to_owned(),
+        redactor: crate::secret::Redactor::new(),
+        runtime: runtime.clone(),
+    };
+    let world = World::new(options, Aws::new(runtime.clone()));
+    let scope = StepScope {
+        deadline: Instant::now() + LIMIT,
+        fingerprints: Arc::new(HashMap::new()),
+        lines: Arc::new(|line| terminal::complain(&format!("{line}\n"))),
+        playbook_folder: Arc::new(folder.to_owned()),
+    };
+    Host::new(Facts::new(world, scope))
+}
+
+/// The binary, and what of the playbook is on this machine. Gives where the units find the playbook and its variables.
+fn put_in_place(host: &Host, location: &Location, overrides: &Overrides) -> Result<(String, Overrides)> {
+    host.copy_own_binary(Path::new(AGENT))?;
+    let folder = Path::new(FOLDER);
+    host.make_directory(folder, &Attributes { mode: Some(0o700), ..Attributes::default() })?;
+    let mut installed = Overrides { files: Vec::new(), values: overrides.values.clone() };
+    let usual = folder.join("playbook.yaml");
+    let Location::Path(path) = location else {
+        // A copy of an earlier installation is not what is installed now.
+        host.remove(&usual)?;
+        installed.files = copy_vars(host, &overrides.files, None)?;
+        return Ok((location.to_string(), installed));
+    };
+    let file = absolute(path)?;
+    let file = if documents::is_folder(&file) { file.join("playbook.yaml") } else { file };
+    let home = file.parent().unwrap_or(Path::new("/")).to_owned();
+    host.copy_playbook(&file, &home, folder)?;
+    installed.files = copy_vars(host, &overrides.files, Some(&home))?;
+    let name = file.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("`{}` is no file", file.display())))?;
+    let copy = folder.join(name);
+    if copy != usual {
+        // It keeps its name, because a playbook may be called like its file; `agent run` alone finds it all the same.
+        host.remove(&usual)?;
+        host.make_link(&usual, Path::new(name), &Attributes::default())?;
+    }
+    Ok((copy.display().to_string(), installed))
+}
+
+/// Variables that came with the playbook's folder are there already; others are copied beside it.
+fn copy_vars(host: &Host, files: &[PathBuf], home: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let mut copies = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        let file = absolute(file)?;
+        if let Some(below) = home.and_then(|home| file.strip_prefix(home).ok()) {
+            copies.push(Path::new(FOLDER).join(below));
+            continue;
+        }
+        let copy = Path::new(FOLDER).join(format!("override-{}.yaml", number + 1));
+        host.copy_file(&file, &copy)?;
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
+fn remove_timer(host: &Host) -> Result<()> {
+    if host.look(&Path::new(UNITS).join(units::TIMER))?.is_some() {
+        host.act_on_unit(units::TIMER, Verb::Stop)?;
+        host.act_on_unit(units::TIMER, Verb::Disable)?;
+    }
+    host.remove(&Path::new(UNITS).join(units::TIMER))?;
+    host.remove(&Path::new(UNITS).join(units::CONVERGE))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).doing(|| format!("finding `{}`", path.display()))
+}
