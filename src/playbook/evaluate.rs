@@ -40,7 +40,7 @@ pub enum Without {
 
 /// Evaluates expressions over one scope.
 pub struct Evaluator {
-    environment: Environment<'static>,
+    environment: &'static Environment<'static>,
     names: Arc<Names>,
 }
 

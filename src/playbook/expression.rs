@@ -1,6 +1,7 @@
 //! Finds the expressions in a text, and the names an expression uses without evaluating it.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use minijinja::Environment;
 use minijinja::value::ValueKind;
@@ -61,8 +62,14 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// Our environment: strict about what is not defined, no way to the file system, nothing that prints the names around it.
-pub fn environment() -> Environment<'static> {
+/// Our environment: strict about what is not defined, no way to the file system, nothing that prints the names around it. It never
+/// changes, so it is made once.
+pub fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(make_environment);
+    &ENVIRONMENT
+}
+
+fn make_environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -137,6 +144,11 @@ pub fn names_of_template(environment: &Environment<'_>, text: &str) -> Result<BT
     Ok(names)
 }
 
+/// The step whose output a name is.
+pub fn step_of(name: &str) -> Option<&str> {
+    name.strip_prefix("steps.").and_then(|rest| rest.split('.').next())
+}
+
 /// `steps["x"]` and `secrets['x']` are told to us as `steps` and `secrets` only.
 fn add_subscripts(text: &str, names: &mut BTreeSet<String>) {
     for root in ["steps", "secrets"] {
@@ -180,11 +192,11 @@ mod tests {
 
     #[test]
     fn the_names_of_an_expression_are_known_without_running_it() {
-        let read = |text| names(&environment(), text).map(|names| names.into_iter().collect::<Vec<_>>().join(" "));
+        let read = |text| names(environment(), text).map(|names| names.into_iter().collect::<Vec<_>>().join(" "));
         assert_eq!(read("user ~ secrets.key.part | upper").as_deref(), Ok("secrets.key.part user"));
         assert_eq!(read("steps[\"my-id\"].x").as_deref(), Ok("steps steps.my-id"));
         assert!(read("a +").is_err());
-        assert_eq!(names_of_template(&environment(), "a\n{% if x %}\n").unwrap_err().0, 2);
+        assert_eq!(names_of_template(environment(), "a\n{% if x %}\n").unwrap_err().0, 2);
     }
 
     #[test]

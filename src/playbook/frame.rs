@@ -154,10 +154,10 @@ impl Frame {
         problems: &mut Vec<Problem>,
     ) {
         let quoted = expression::with_ids_quoted(expression, self.declared.steps.iter().map(String::as_str));
-        match expression::names(&expression::environment(), &quoted) {
+        match expression::names(expression::environment(), &quoted) {
             Ok(names) => {
                 for name in names {
-                    uses.extend(name.strip_prefix("steps.").and_then(|rest| rest.split('.').next()).map(str::to_owned));
+                    uses.extend(expression::step_of(&name).map(str::to_owned));
                     if let Err((message, hint)) = self.declared.check(&name, earlier) {
                         let problem = self.source.problem(self.source.find(mark, &name), message);
                         problems.push(Problem { hint, ..problem });
@@ -170,12 +170,11 @@ impl Frame {
 
     /// Whether an expression of this text may read a secret.
     pub fn touches_secret(&self, text: &str) -> bool {
-        let environment = expression::environment();
         let pieces = expression::pieces(text).unwrap_or_default();
         pieces.into_iter().any(|piece| match piece {
             Piece::Literal(_) => false,
             Piece::Expression(source) => {
-                let names = expression::names(&environment, source).unwrap_or_default();
+                let names = expression::names(expression::environment(), source).unwrap_or_default();
                 let precise = |name: &&String| *name != "secrets" || names.iter().all(|other| !other.starts_with("secrets."));
                 names.iter().filter(precise).any(|name| self.declared.touches_secret(name))
             }

@@ -57,7 +57,7 @@ impl Problem {
         let mut drawn = format!("{severity}: {position}: {}\n", self.message);
         let number = position.line.to_string();
         let margin = " ".repeat(number.len());
-        if let Some(line) = &self.excerpt {
+        if let Some(line) = self.excerpt.as_deref().map(tame) {
             // Tabs keep their width, so the caret stands below the character in every terminal.
             let indent: String =
                 line.chars().take(position.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
@@ -69,6 +69,11 @@ impl Problem {
     fn drawn_hint(&self, margin: &str) -> String {
         self.hint.as_ref().map(|hint| format!("{margin}hint: {hint}\n")).unwrap_or_default()
     }
+}
+
+/// A line of somebody's file, for a terminal: what would move the cursor is shown as a mark.
+fn tame(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// All problems of a playbook, in the order of the file. Never empty.
@@ -124,6 +129,8 @@ mod tests {
             problem.draw("error"),
             "error: p.yaml:12:5: unknown key `reviison`\n    |\n 12 |     reviison: main\n    |     ^\n    hint: did you mean `revision`?\n"
         );
+        let hostile = Problem { excerpt: Some("\u{1b}[2Jgone".into()), ..problem };
+        assert!(!hostile.draw("error").contains('\u{1b}'));
         assert_eq!(Problem::nowhere("no").hint("yes").draw("error"), "error: no\nhint: yes\n");
     }
 

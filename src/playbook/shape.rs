@@ -12,6 +12,9 @@ use super::node::Key;
 use super::source::Mark;
 use super::value::{Content, NO_SECRET_HERE, Value};
 
+/// A schema may contain itself; this far it is followed without a value to guide the way.
+const DEEPEST: usize = 8;
+
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
@@ -96,13 +99,18 @@ impl Shape {
 
     /// Whether a secret may stand here or, when one expression stands for a list or map, in it.
     fn takes_secrets(&self, schema: &Json) -> bool {
+        self.takes_secrets_within(schema, DEEPEST)
+    }
+
+    fn takes_secrets_within(&self, schema: &Json, levels: usize) -> bool {
         let target = self.resolve(schema);
+        let Some(levels) = levels.checked_sub(1) else { return false };
         self.says(schema, "x-secret")
-            || branches(target).any(|branch| self.takes_secrets(branch))
+            || branches(target).any(|branch| self.takes_secrets_within(branch, levels))
             || ["items", "additionalProperties"]
                 .iter()
                 .filter_map(|part| target.get(*part))
-                .any(|part| part.is_object() && self.takes_secrets(part))
+                .any(|part| part.is_object() && self.takes_secrets_within(part, levels))
     }
 
     fn fit_to(&self, schema: &Json, value: &mut Value, complaints: &mut Vec<Complaint>) {

@@ -361,6 +361,7 @@ fn a_secret_that_turns_up_in_a_run_is_refused_too() {
 fn templates_are_read_beside_the_playbook_and_checked_like_it() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("good"), "{% if n > 2 %}\nkey={{ secrets.key }}\n{% endif %}\n").unwrap();
+    std::fs::write(folder.path().join("output"), "{{ steps.a.b }}").unwrap();
     std::fs::write(folder.path().join("bad"), "a\nb {{ usr }}\n").unwrap();
     std::fs::write(folder.path().join("broken"), "a\n{% if x %}\n").unwrap();
     let load = |name: &str| load_in(folder.path(), &format!("{HEAD}- note: {{path: /a, template: {name}}}\n"), &[]);
@@ -368,6 +369,8 @@ fn templates_are_read_beside_the_playbook_and_checked_like_it() {
     let scope = scope(&playbook);
     assert!(render(playbook.entries.first().unwrap(), &scope).is_ok());
     assert_eq!(scope.redactor.clean("key=hunter2hunter2"), "***");
+    let text = "version: 1\nsteps:\n- {id: a, shout: [x]}\n- note: {path: /a, template: output}\n";
+    assert_eq!(load_in(folder.path(), text, &[]).unwrap().entries[1].uses, ["a"]);
     assert_eq!(said(load("bad")), ["2:6 unknown variable `usr`; did you mean `user`?"]);
     assert!(load("bad").unwrap_err().0[0].position.as_ref().unwrap().file.ends_with("/bad"));
     assert!(said(load("broken")).first().is_some_and(|line| line.contains("this is no template")));

@@ -91,7 +91,7 @@ pub fn read(number: usize, node: &Node, document: &Read<'_>, problems: &mut Vec<
         Names::Several(names) => names,
     });
     check_needs(node.member("needs"), needs.as_deref().unwrap_or_default(), document, problems);
-    check_templates(&fields, &shape, document, problems);
+    check_templates(&fields, &shape, document, &mut uses, problems);
 
     let mut value = document.frame.unevaluated(&fields);
     problems.extend(document.frame.fit(&shape, &mut value).err().map(|found| found.0).unwrap_or_default());
@@ -275,7 +275,13 @@ fn check_needs(node: Option<&Node>, needs: &[String], document: &Read<'_>, probl
 }
 
 /// Templates whose path is literal are read and checked like the playbook itself.
-fn check_templates(fields: &Node, shape: &Shape, document: &Read<'_>, problems: &mut Vec<Problem>) {
+fn check_templates(
+    fields: &Node,
+    shape: &Shape,
+    document: &Read<'_>,
+    uses: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) {
     for (_, node) in fields.members().iter().filter(|(key, _)| shape.field_says(&key.text, TEMPLATE)) {
         let Some(path) = node.text().filter(|path| !expression::is_in(path)) else { continue };
         let (source, text) = match document.frame.template_source(path, node.mark) {
@@ -287,9 +293,10 @@ fn check_templates(fields: &Node, shape: &Shape, document: &Read<'_>, problems: 
         };
         let quoted = expression::with_ids_quoted(&text, document.frame.declared.steps.iter().map(String::as_str));
         let first = crate::playbook::source::Mark { line: 1, column: 1 };
-        match expression::names_of_template(&expression::environment(), &quoted) {
+        match expression::names_of_template(expression::environment(), &quoted) {
             Ok(names) => {
                 for name in names {
+                    uses.extend(expression::step_of(&name).map(str::to_owned));
                     if let Err((message, hint)) = document.frame.declared.check(&name, document.earlier) {
                         problems.push(Problem { hint, ..source.problem(source.find(first, &name), message) });
                     }
