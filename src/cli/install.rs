@@ -31,14 +31,14 @@ const FOLDER: &str = "/etc/bootstrap-agent";
 /// Where units are written.
 const UNITS: &str = "/etc/systemd/system";
 /// Following has no limit of its own: no lifecycle action lives longer than this.
-const LIMIT: Duration = Duration::from_secs(48 * 3600);
+const LIMIT: Duration = Duration::from_hours(48);
 
 /// Install the boot service and the timer for a playbook, start the boot run, follow it to its verdict
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  sudo agent install --playbook s3://bucket/playbook.yaml --set environment=prod\n\n\
     Exit codes: those of the boot run (0 converged, 1 a step failed); 2 the playbook is wrong, nothing was touched.")]
 pub struct Arguments {
-    /// A file or folder (copied), or s3://bucket/key, ssm:/name, https://…#sha256=…, user-data (read again by every run)
+    /// A file or folder (copied), or `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, `user-data` (read by every run)
     #[arg(long)]
     playbook: Location,
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         terminal::complain(&format!("the boot run is under way; `journalctl -fu {}` follows it\n", units::BOOT));
         return Ok(ExitCode::SUCCESS);
     }
-    follower.to_the_verdict(&host, terminal::listener(false, false).as_ref())
+    follower.wait_for_verdict(&host, terminal::listener(false, false).as_ref())
 }
 
 /// Hands outside of any run: for the files and units that a run itself needs.

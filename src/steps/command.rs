@@ -178,8 +178,7 @@ impl Command {
         parts.extend(self.run_as.as_deref().map(str::as_bytes));
         parts.extend(self.on_change.iter().map(String::as_bytes));
         let digest = Fingerprint::of(&parts);
-        let hexadecimal: String = digest.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("command:{hexadecimal}")
+        digest.0.iter().take(16).fold("command:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
     }
 
     fn run_query(&self, facts: &Facts) -> Result<Finding<Run>> {

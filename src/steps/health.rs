@@ -76,7 +76,7 @@ impl fmt::Display for Wait {
 
 impl Health {
     fn ready_within(&self) -> Span {
-        self.ready_within.unwrap_or(Span(Duration::from_secs(60)))
+        self.ready_within.unwrap_or(Span(Duration::from_mins(1)))
     }
 
     fn request_timeout(&self) -> Duration {
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn the_wait_is_short_steps_within_the_ramp_up() {
         let patience = step("{ http: 'http://localhost/', ready_within: 3m, healthy_for: 5s }").patience();
-        assert_eq!((patience.within, patience.every), (Duration::from_secs(180), Duration::from_millis(100)));
+        assert_eq!((patience.within, patience.every), (Duration::from_mins(3), Duration::from_millis(100)));
         assert_eq!(patience.hold, Duration::from_secs(5));
     }
 }

@@ -95,7 +95,9 @@ impl Item {
     fn request(&self) -> Result<Request, String> {
         match self {
             Self::Text(text) if text.starts_with('/') => match text.parse::<AbsolutePath>() {
-                Ok(path) if text.ends_with(".deb") => Ok(Request::File(path.as_path().to_owned())),
+                Ok(path) if path.extension().is_some_and(|extension| extension == "deb") => {
+                    Ok(Request::File(path.as_path().to_owned()))
+                }
                 Ok(_) => Err(format!("`{text}` does not end in `.deb`")),
                 Err(why) => Err(why),
             },

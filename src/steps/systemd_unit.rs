@@ -112,7 +112,7 @@ impl SystemdUnit {
         match &self.dropin {
             None => PathBuf::from(FOLDER).join(&self.name),
             Some(dropin) => {
-                let name = if dropin.ends_with(".conf") { dropin.clone() } else { format!("{dropin}.conf") };
+                let name = format!("{}.conf", dropin.strip_suffix(".conf").unwrap_or(dropin));
                 PathBuf::from(FOLDER).join(format!("{}.d", self.name)).join(name)
             }
         }

@@ -62,7 +62,7 @@ impl Follower {
     ///
     /// # Errors
     /// When the run ended without a word, or systemd does not say how it ended.
-    pub fn to_the_verdict(mut self, host: &Host, listener: &dyn Listener) -> Result<ExitCode> {
+    pub fn wait_for_verdict(mut self, host: &Host, listener: &dyn Listener) -> Result<ExitCode> {
         let mut asked = Instant::now();
         loop {
             self.tell_news(listener)?;
@@ -194,7 +194,8 @@ mod tests {
         let mut text = record("boot");
         state.write("runs/3.jsonl", text.as_bytes()).unwrap();
         follower.tell_news(&heard).unwrap();
-        text += &format!("{}\n{{\"torn", line(Event::Notice { text: "hello".into() }));
+        text.push_str(&line(Event::Notice { text: "hello".into() }));
+        text.push_str("\n{\"torn");
         state.write("runs/3.jsonl", text.as_bytes()).unwrap();
         follower.tell_news(&heard).unwrap();
         follower.tell_news(&heard).unwrap();

@@ -92,7 +92,7 @@ mod tests {
                 values: vec![("price".into(), "\"5 $\"".into())],
             },
             state: "/var/lib/bootstrap-agent".into(),
-            every: Span(Duration::from_secs(3600)),
+            every: Span(Duration::from_hours(1)),
         }
     }
 
@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn systemd_accepts_the_units() {
         if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
             println!("skipped: no systemd-analyze here; the lab has it");

@@ -18,6 +18,9 @@ const TRIES: u32 = 4;
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The bytes at this HTTPS address, for what is fetched before there is a run: a playbook.
+///
+/// # Errors
+/// As [`Facts::download`].
 pub fn download_now(runtime: &Handle, url: &str, sha256: &str, limit: u64, deadline: Instant) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let (client, mut sink) = (client(true)?, Memory(&mut bytes));

@@ -10,7 +10,7 @@ use crate::host::Host;
 use crate::host::programs::{Invocation, Output};
 
 /// Lists younger than this are good enough.
-const FRESH: Duration = Duration::from_secs(3600);
+const FRESH: Duration = Duration::from_hours(1);
 /// A package file larger than this is not what somebody meant to install.
 const LARGEST_FILE: u64 = 2 << 30;
 /// How often a lock that was taken just before us is waited for again.
@@ -82,18 +82,13 @@ impl Host {
         if output.success() {
             return Ok(());
         }
-        let update = match updated {
-            Some(update) => update,
-            None => {
-                let update = self.update_lists();
-                let again = self.apt_get(arguments)?;
-                if again.success() {
-                    return Ok(());
-                }
-                return self.explain(names, &again, update);
-            }
-        };
-        self.explain(names, &output, update)
+        if let Some(update) = updated {
+            return self.explain(names, &output, update);
+        }
+        // The lists looked fresh, and may still not know what is new.
+        let update = self.update_lists();
+        let again = self.apt_get(arguments)?;
+        if again.success() { Ok(()) } else { self.explain(names, &again, update) }
     }
 
     /// Why the last try failed: names that do not exist, lists that could not be had, or apt's own words.
@@ -302,10 +297,10 @@ mod tests {
         assert_eq!(lists_in(&lists, now), Lists::Absent);
         std::fs::create_dir_all(lists.join("partial")).unwrap();
         assert_eq!(lists_in(&lists, now), Lists::Absent, "an image is often shipped with the folder, but empty");
-        std::fs::write(lists.join("deb.debian.org_dists_bookworm_InRelease"), "").unwrap();
+        std::fs::write(lists.join("mirror_dists_stable_InRelease"), "").unwrap();
         assert_eq!(lists_in(&lists, SystemTime::now()), Lists::Fresh);
         assert_eq!(lists_in(&lists, SystemTime::now() + FRESH + Duration::from_secs(5)), Lists::Old);
-        assert_eq!(lists_in(&lists, now - Duration::from_secs(60)), Lists::Old, "the clock was wrong");
+        assert_eq!(lists_in(&lists, now - Duration::from_mins(1)), Lists::Old, "the clock was wrong");
     }
 
     #[test]

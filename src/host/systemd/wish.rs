@@ -128,7 +128,12 @@ impl UnitWish<'_> {
             }
             return Ok(());
         }
-        let restart = self.started_with(facts, &self.record, self.restart_on.as_ref(), found)?;
+        // What is to be started anyway is started with whatever there is then.
+        let restart = if is_up || self.ends_by_itself {
+            recorded(facts, &self.record, self.restart_on.as_ref(), found)?
+        } else {
+            Recorded::NotAsked
+        };
         if !is_up {
             let has_run = self.ends_by_itself && restart == Recorded::Same && unit.active_state == "inactive";
             if self.running == Running::Started && !has_run {
@@ -153,35 +158,14 @@ impl UnitWish<'_> {
             }
             Recorded::Same | Recorded::NotAsked => {}
         }
-        match self.started_with(facts, &self.reload_record(), self.reload_on.as_ref(), found)? {
+        match recorded(facts, &self.reload_record(), self.reload_on.as_ref(), found)? {
             Recorded::Different => {
-                found.changes.push(self.change(Verb::Reload, "what it reads has changed since its last reload"))
+                found.changes.push(self.change(Verb::Reload, "what it reads has changed since its last reload"));
             }
             Recorded::Nothing => found.changes.push(self.change(Verb::Reload, "there is no record of what it has read")),
             Recorded::Same | Recorded::NotAsked => {}
         }
         Ok(())
-    }
-
-    fn started_with(
-        &self,
-        facts: &Facts,
-        key: &str,
-        inputs: Option<&Answer<Fingerprint>>,
-        found: &mut Difference,
-    ) -> Result<Recorded> {
-        Ok(match inputs {
-            None => Recorded::NotAsked,
-            Some(Answer::Unknown(why)) => {
-                found.unknown.get_or_insert_with(|| why.clone());
-                Recorded::NotAsked
-            }
-            Some(Answer::Known(inputs)) => match facts.started_with(key, inputs)? {
-                Some(true) => Recorded::Same,
-                Some(false) => Recorded::Different,
-                None => Recorded::Nothing,
-            },
-        })
     }
 
     fn reload_record(&self) -> String {
@@ -223,4 +207,20 @@ enum Recorded {
     Different,
     Nothing,
     NotAsked,
+}
+
+/// What the record says about these inputs; `found` learns that they are not known.
+fn recorded(facts: &Facts, key: &str, inputs: Option<&Answer<Fingerprint>>, found: &mut Difference) -> Result<Recorded> {
+    Ok(match inputs {
+        None => Recorded::NotAsked,
+        Some(Answer::Unknown(why)) => {
+            found.unknown.get_or_insert_with(|| why.clone());
+            Recorded::NotAsked
+        }
+        Some(Answer::Known(inputs)) => match facts.started_with(key, inputs)? {
+            Some(true) => Recorded::Same,
+            Some(false) => Recorded::Different,
+            None => Recorded::Nothing,
+        },
+    })
 }

@@ -69,9 +69,9 @@ impl Sections<'_> {
             if section.is_empty() && extra.is_none() {
                 continue;
             }
-            text.push_str(&format!("\n[{name}]\n"));
+            text.extend(["\n[", name, "]\n"]);
             for (key, value) in section.pairs().chain(extra.map(|target| ("WantedBy", target))) {
-                text.push_str(&format!("{key}={value}\n"));
+                text.extend([key, "=", value, "\n"]);
             }
         }
         text

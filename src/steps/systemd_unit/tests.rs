@@ -169,6 +169,7 @@ fn what_would_never_boot_is_a_problem() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn the_real_systemd_refuses_a_key_it_does_not_know() {
     if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
         println!("skipped: no systemd-analyze here; the lab has it");
