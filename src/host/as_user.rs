@@ -15,9 +15,6 @@ use super::tree::{self, Stop};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
-/// The hidden subcommand under which the agent re-executes itself.
-pub const SUBCOMMAND: &str = "__errand";
-
 /// What the line of the reply starts with, so that a library's stray print is not taken for it.
 const MARK: &str = "reply: ";
 
@@ -75,10 +72,10 @@ impl Facts {
     }
 }
 
-/// The program that is running, whatever has become of its file, and what makes it a helper.
+/// The program that is running, whatever has become of its file, and the hidden subcommand that makes it a helper.
 #[cfg(not(test))]
 fn ourselves() -> (&'static str, &'static [&'static str]) {
-    ("/proc/self/exe", &[SUBCOMMAND])
+    ("/proc/self/exe", &["__errand"])
 }
 
 /// Under test the running program is the test suite: one of its tests plays the helper.

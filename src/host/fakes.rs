@@ -2,6 +2,9 @@
 //!
 //! A call that nobody scripted fails the test.
 
+// For tests: a panic is how they fail, and a skipped one says so.
+#![allow(clippy::missing_panics_doc, clippy::print_stderr)]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +51,26 @@ struct Script {
     answers: Mutex<Vec<(String, Answer)>>,
     calls: Mutex<Vec<Invocation>>,
     lines: Mutex<Vec<String>>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Says that a test cannot be made here, and why.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
+
+/// Says so when a test needs root and is not.
+pub fn not_root() -> bool {
+    let not = !nix::unistd::geteuid().is_root();
+    if not {
+        skipped("needs root");
+    }
+    not
 }
 
 impl Machine {

@@ -239,7 +239,7 @@ mod tests {
             let file = folder.path().join(kind);
             let made = std::process::Command::new("ssh-keygen").args(["-q", "-N", "", "-t", kind, "-f"]).arg(&file).status();
             if !made.is_ok_and(|status| status.success()) {
-                eprintln!("skipped: there is no ssh-keygen");
+                crate::host::fakes::skipped("there is no ssh-keygen");
                 return;
             }
             let text = std::fs::read_to_string(&file).unwrap();

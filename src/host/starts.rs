@@ -82,13 +82,12 @@ impl Host {
     /// When the record cannot be written.
     pub fn record_start(&self, what: &str, inputs: &Fingerprint) -> Result<()> {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = match self.start_key()? {
-            Some(key) => key,
-            None => {
-                let key = Secret::new(rand::random::<[u8; KEY_SIZE]>());
-                self.write_record(KEY, Sensitive::Secret(key.clone()))?;
-                key
-            }
+        let key = if let Some(key) = self.start_key()? {
+            key
+        } else {
+            let key = Secret::new(rand::random::<[u8; KEY_SIZE]>());
+            self.write_record(KEY, Sensitive::Secret(key.clone()))?;
+            key
         };
         let mut record = self.start_record()?;
         record.starts.insert(what.to_owned(), keyed(&key, inputs));

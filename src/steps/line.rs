@@ -20,6 +20,8 @@ use crate::step::{Finding, Step, Touches};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// The fields are the words of the playbook.
+#[allow(clippy::struct_field_names)]
 pub struct Line {
     /// Which file. It must exist.
     path: AbsolutePath,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Kind;
-use crate::host::fakes::Machine;
+use crate::host::fakes::{Machine, not_root, skipped};
 use crate::host::files::{FileKind, NewFile};
 use crate::host::write::Attributes;
 use crate::secret::Secret;
@@ -23,15 +23,6 @@ fn names(folder: &Path) -> Vec<String> {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
-}
-
-/// Says so when a test needs root and is not.
-fn not_root() -> bool {
-    let not = !nix::unistd::geteuid().is_root();
-    if not {
-        eprintln!("skipped: needs root");
-    }
-    not
 }
 
 /// A folder of the user inside one of root's.
@@ -246,7 +237,7 @@ fn a_full_disk_keeps_the_old_content() {
     if let Err(error) =
         nix::mount::mount(Some("tmpfs"), &small, Some("tmpfs"), nix::mount::MsFlags::empty(), Some("size=64k,mode=755"))
     {
-        eprintln!("skipped: no file system may be mounted here: {error}");
+        skipped(&format!("no file system may be mounted here: {error}"));
         return;
     }
     let path = small.join("conf");
