@@ -17,6 +17,7 @@ pub mod host_keys;
 pub mod inputs;
 pub mod installation;
 pub mod instance;
+pub mod journal;
 pub mod network;
 pub mod packages;
 pub mod process;

@@ -7,6 +7,7 @@
 mod conclude;
 mod failure;
 mod find;
+mod logs;
 mod pending;
 mod pulse;
 mod report;

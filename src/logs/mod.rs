@@ -1,3 +1,16 @@
-//! Ships the run's own events and the playbook's log sources to CloudWatch Logs.
+//! Ships the run's own events and the playbook's log sources to CloudWatch Logs, while the run goes on.
+//!
+//! One thread reads, batches and sends. What comes from a file or a journal is acknowledged before its place is recorded, so a
+//! crash sends twice rather than never; what the run itself says is kept in bounded memory. Failing to ship never fails a run.
 
+mod batch;
+mod checkpoint;
+mod journal;
+mod queue;
+mod send;
 pub mod settings;
+mod shipper;
+mod sources;
+mod tail;
+
+pub use shipper::{Plan, Shipper};

@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::step::fields::Span;
 
+/// How many days the service can keep events.
+const RETENTIONS: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+const SECONDS_OF_A_DAY: u64 = 86_400;
+/// Names of groups and streams are no longer than this.
+const LONGEST_NAME: usize = 512;
+
 /// What is shipped, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,4 +48,110 @@ pub struct Source {
     /// This source's own retention.
     #[serde(default)]
     pub retention: Option<Span>,
+}
+
+impl LogSettings {
+    /// What is wrong with the values, one sentence each. Values that are still expressions are for the rendered settings.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        problems.extend(group_problem(&self.group));
+        problems.extend(self.stream.as_deref().and_then(stream_problem));
+        problems.extend(self.retention.and_then(retention_problem));
+        for source in &self.sources {
+            problems.extend(source.problems());
+        }
+        problems
+    }
+}
+
+impl Source {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        match (&self.file, &self.unit) {
+            (Some(file), None) => problems.extend(file_problem(file)),
+            (None, Some(unit)) if unit.is_empty() || unit.contains(['/', ' ']) => {
+                problems.push(format!("`{unit}` is not the name of a unit"));
+            }
+            (None, Some(_)) => {}
+            _ => problems.push("a log source has exactly one of `file` and `unit`".to_owned()),
+        }
+        problems.extend(self.group.as_deref().and_then(group_problem));
+        problems.extend(self.stream.as_deref().and_then(stream_problem));
+        problems.extend(self.retention.and_then(retention_problem));
+        problems
+    }
+}
+
+/// The days of a retention, if the service accepts it.
+#[must_use]
+pub fn days(retention: Span) -> Option<i32> {
+    let seconds = retention.0.as_secs();
+    let days = i32::try_from(seconds / SECONDS_OF_A_DAY).ok()?;
+    (seconds % SECONDS_OF_A_DAY == 0 && RETENTIONS.contains(&days)).then_some(days)
+}
+
+fn retention_problem(retention: Span) -> Option<String> {
+    if days(retention).is_some() {
+        return None;
+    }
+    let known: Vec<String> = RETENTIONS.iter().map(|days| format!("{days}d")).collect();
+    Some(format!("the service cannot keep logs for `{retention}`; it can for {}", known.join(", ")))
+}
+
+fn is_expression(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+fn group_problem(name: &str) -> Option<String> {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/#".contains(&byte);
+    let wrong = name.is_empty() || name.len() > LONGEST_NAME || name.starts_with("aws/") || !name.bytes().all(valid);
+    (wrong && !is_expression(name))
+        .then(|| format!("`{name}` is not the name of a log group: letters, digits and `._-/#`, not beginning with `aws/`"))
+}
+
+fn stream_problem(name: &str) -> Option<String> {
+    let wrong = name.is_empty() || name.len() > LONGEST_NAME || name.contains([':', '*']);
+    (wrong && !is_expression(name)).then(|| format!("`{name}` is not the name of a log stream: anything but `:` and `*`"))
+}
+
+fn file_problem(path: &str) -> Option<String> {
+    if is_expression(path) {
+        return None;
+    }
+    if !path.starts_with('/') {
+        return Some(format!("the log file `{path}` must be an absolute path"));
+    }
+    glob::Pattern::new(path).err().map(|error| format!("`{path}` is not a path pattern: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(yaml: &str) -> LogSettings {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    #[test]
+    fn good_settings_have_no_problems() {
+        let good =
+            "group: /aws/ec2/{{ name }}\nretention: 7d\nsources:\n- file: /var/log/*.log\n- unit: app.service\n  group: other\n";
+        assert_eq!(settings(good).problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_problem_is_told() {
+        let bad = "group: aws/x\nstream: 'a:b'\nretention: 8d\nsources:\n- file: var/log\n- {}\n- { file: /a, unit: b }\n- unit: ''\n- file: '/a[z-'\n";
+        let problems = settings(bad).problems();
+        assert_eq!(problems.len(), 8, "{problems:#?}");
+        assert!(problems.iter().any(|problem| problem.contains("`8d`") && problem.contains("7d, 14d")));
+    }
+
+    #[test]
+    fn only_what_the_service_knows_is_a_retention() {
+        assert_eq!(days("7d".parse().unwrap()), Some(7));
+        assert_eq!(days("36h".parse().unwrap()), None);
+        assert_eq!(days("24h".parse().unwrap()), Some(1));
+    }
 }

@@ -33,11 +33,17 @@ pub trait LogService: Send + Sync {
     /// `Missing` when there is no such group or stream; whatever else kept it from being stored.
     fn put(&self, group: &str, stream: &str, events: &[LogEvent]) -> Result<Rejected>;
 
-    /// Makes what is missing of group and stream, and sets how many days the group keeps events.
+    /// Makes the group; one that is there already is fine.
     ///
     /// # Errors
     /// When it cannot be made.
-    fn make(&self, group: &str, stream: &str, days: Option<i32>) -> Result<()>;
+    fn make_group(&self, group: &str) -> Result<()>;
+
+    /// Makes the stream; one that is there already is fine.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such group; whatever else keeps it from being made.
+    fn make_stream(&self, group: &str, stream: &str) -> Result<()>;
 
     /// Sets how many days the group keeps events.
     ///
@@ -69,27 +75,19 @@ impl LogService for Aws {
         }))
     }
 
-    fn make(&self, group: &str, stream: &str, days: Option<i32>) -> Result<()> {
-        let made = self.attempt(&async |clients: &super::Clients| {
+    fn make_group(&self, group: &str) -> Result<()> {
+        self.attempt(&async |clients: &super::Clients| {
             let sent = clients.logs.create_log_group().log_group_name(group).send().await;
             existing_is_fine(sent.map(|_| ()).map_err(|error| (error.code().map(str::to_owned), explain(&error))))
-        });
-        // A role may be allowed to write to a group and not to make one; whether it is there, the stream will tell.
-        let group_denied = match made {
-            Err(error) if error.kind() == Kind::Denied => Some(error),
-            other => {
-                other.doing(|| format!("making log group `{group}`"))?;
-                None
-            }
-        };
-        if let (Some(days), None) = (days, &group_denied) {
-            self.keep(group, days)?;
-        }
+        })
+        .doing(|| format!("making log group `{group}`"))
+    }
+
+    fn make_stream(&self, group: &str, stream: &str) -> Result<()> {
         self.attempt(&async |clients: &super::Clients| {
             let sent = clients.logs.create_log_stream().log_group_name(group).log_stream_name(stream).send().await;
             existing_is_fine(sent.map(|_| ()).map_err(|error| (error.code().map(str::to_owned), explain(&error))))
         })
-        .map_err(|error| if error.kind() == Kind::Missing { group_denied.unwrap_or(error) } else { error })
         .doing(|| format!("making log stream `{stream}` in `{group}`"))
     }
 
