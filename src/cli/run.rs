@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         terminal::listener(arguments.diff, arguments.verbose)
     };
-    Ok(match carry_out(&options, &stop, vec![listener]) {
+    Ok(match carry_out(&options, &stop, &[listener]) {
         Ok(tally) => ExitCode::from(tally.exit_code()),
         Err(Refusal::Problems(problems)) => {
             terminal::problems(&problems);

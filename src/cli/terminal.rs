@@ -8,7 +8,7 @@ pub mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::event::{Event, Listener, Stamped};
 use crate::error::{Context as _, Result};
@@ -67,31 +67,34 @@ pub fn trace_if_asked() {
 
 /// Whoever shows a run: a plan when nothing is written, else progress.
 pub fn listener(diff: bool, verbose: bool) -> Arc<dyn Listener> {
-    Arc::new(Show { diff, verbose, chosen: std::sync::OnceLock::new(), early: Screen::stderr() })
+    Arc::new(Show { diff, verbose, chosen: Mutex::default(), early: Screen::stderr() })
 }
 
 /// Knows only from the first event which of the two it is.
 struct Show {
     diff: bool,
     verbose: bool,
-    chosen: std::sync::OnceLock<Box<dyn Listener>>,
+    chosen: Mutex<Option<Box<dyn Listener>>>,
     /// What is said before the run begins.
     early: Screen,
 }
 
 impl Listener for Show {
     fn hear(&self, stamped: &Stamped) {
+        let mut chosen = self.chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        // The second pass of a warm pool begins anew.
         if let Event::RunStarted { dry_run, .. } = &stamped.event {
             let (diff, verbose) = (self.diff, self.verbose);
-            let _ = self.chosen.set(if *dry_run {
+            *chosen = Some(if *dry_run {
                 Box::new(Plan::new(diff, Style::of(&io::stdout()), |text| print(text)))
             } else {
                 Box::new(Progress::start(diff, verbose, Screen::stderr()))
             });
         }
-        match (self.chosen.get(), &stamped.event) {
+        match (&*chosen, &stamped.event) {
             (Some(chosen), _) => chosen.hear(stamped),
             (None, Event::Notice { text }) => self.early.line(&format!("note: {}", words::tame(text))),
+            (None, Event::Lifecycle { text }) => self.early.line(&format!("lifecycle: {}", words::tame(text))),
             (None, _) => {}
         }
     }

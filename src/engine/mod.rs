@@ -5,6 +5,7 @@
 
 pub mod attempt;
 pub mod diff;
+pub mod duty;
 pub mod environment;
 pub mod event;
 pub mod forecast;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::duty::{Duty, NoLogs, Terms};
 use super::environment::{Surroundings, fetch_secrets};
 use super::event::{Ending, Event, Failure, Listener, Teller};
 use super::job::EntryJob;
@@ -13,15 +14,19 @@ use super::options::{RunOptions, Trigger};
 use super::record::{Header, Recorder};
 use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::stop::Stop;
-use super::{owner, record};
+use super::{duty, owner, record};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
-use crate::host::instance::boot_id;
+use crate::host::instance::{Instance, boot_id};
 use crate::host::run_lock::RunLock;
 use crate::host::state::StateFolder;
 use crate::host::{World, WorldOptions, process};
+use crate::lifecycle::Line;
 use crate::playbook::{Converge, Playbook, Problems, Scope};
 use crate::secret::Redactor;
+
+/// How long the hook is looked for when there is no playbook that says how long a run may take.
+const REFUSED: Duration = Duration::from_mins(2);
 
 /// Why no run came about.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ pub struct Tally {
     pub dry_run: bool,
     /// How each step ended.
     pub reports: Vec<Report>,
+    /// What kept it from its steps.
+    pub failure: Option<Failure>,
 }
 
 impl Tally {
@@ -79,6 +86,7 @@ impl Tally {
             interrupted,
             dry_run,
             reports,
+            failure: None,
         }
     }
 
@@ -102,52 +110,93 @@ impl Tally {
     }
 }
 
-/// Runs a playbook, or shows what a run would do.
+/// Runs a playbook, or shows what a run would do. On an instance that was prepared for a warm pool, a boot run stays and runs
+/// again once the instance is wanted in service.
 ///
 /// # Errors
 /// Why no run came about: the playbook or the command line is wrong, or another run is under way. What fails later is told to
 /// the listeners and counted.
-pub fn run(options: &RunOptions, stop: &Stop, listeners: Vec<Arc<dyn Listener>>) -> Result<Tally, Refusal> {
-    let top = Instant::now();
-    let redactor = Redactor::new();
-    let teller = Teller::new(redactor.clone());
-    listeners.into_iter().for_each(|listener| teller.add(listener));
-
+pub fn run(options: &RunOptions, stop: &Stop, listeners: &[Arc<dyn Listener>]) -> Result<Tally, Refusal> {
     let runtime = network_threads()?;
-    let asking = ask_beside(options, runtime.handle().clone());
+    let aws = Aws::new(runtime.handle().clone());
+    let ended = loop {
+        let redactor = Redactor::new();
+        let teller = Teller::new(redactor.clone());
+        listeners.iter().for_each(|listener| teller.add(listener.clone()));
+        match run_once(options, stop, &teller, redactor, &aws) {
+            Ok((tally, Some(instance))) => {
+                if !duty::second_pass_begins(&aws, instance, stop, &teller) {
+                    break Ok(tally);
+                }
+            }
+            Ok((tally, None)) => break Ok(tally),
+            Err(refusal) => break Err(refusal),
+        }
+    };
+    // Work on the runtime that nobody waits for any more must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+/// One run; with it the instance, if there will be a second pass.
+fn run_once(
+    options: &RunOptions,
+    stop: &Stop,
+    teller: &Teller,
+    redactor: Redactor,
+    aws: &Aws,
+) -> Result<(Tally, Option<Instance>), Refusal> {
+    let top = Instant::now();
+    let asking = ask_beside(options, aws.runtime().clone());
     let state = StateFolder::new(&options.state);
     let digesting = (!options.dry_run).then(|| digest_beside(state.clone()));
-    let playbook = Playbook::load(&options.location, &options.overrides).map_err(Refusal::Problems)?;
+    let loaded = Playbook::load(&options.location, &options.overrides);
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
-
+    let line = if options.dry_run { None } else { duty::line(aws, surroundings.instance.as_ref(), &state)? };
+    let id = run_id();
+    let decides = options.trigger == Trigger::Boot && !options.dry_run;
+    let playbook = match loaded {
+        Ok(playbook) => playbook,
+        Err(problems) => {
+            // Whoever waits for this instance must hear that it will not come.
+            let failure = Failure::of(&problems.clone().into(), None);
+            let duty = decides.then(|| Duty::take_on(&id, &surroundings, line, Terms::default(), top + REFUSED, teller));
+            duty.flatten().map(|duty| duty.fulfil(Some(duty::record_of(&failure)), &NoLogs));
+            return Err(Refusal::Problems(problems));
+        }
+    };
+    let scope = Scope {
+        name: playbook.name.clone(),
+        vars: playbook.vars.clone(),
+        values: surroundings.values.clone(),
+        redactor: redactor.clone(),
+        ..Scope::default()
+    };
+    let hook = playbook.lifecycle(&scope).map(Option::unwrap_or_default);
+    let terms = Terms {
+        hook: hook.clone().unwrap_or_default(),
+        on_failure: playbook.on_failure,
+        hold_for: playbook.hold_for.map(|span| span.0),
+        digest: playbook.digest.clone(),
+    };
+    let deadline = top + playbook.deadline.0;
+    let waiting = if decides { None } else { line.clone() };
+    let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, deadline, teller) } else { None };
     let run = Run {
-        id: run_id(),
+        id,
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
         dry_run: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
         options,
         top,
         stop,
-        teller,
+        teller: teller.clone(),
         redactor,
-        aws: Aws::new(runtime.handle().clone()),
-        runtime: runtime.handle().clone(),
+        aws: aws.clone(),
         surroundings,
+        duty,
     };
-    let _lock = if options.dry_run { None } else { Some(run.lock(&state)?) };
-    let recorder = match digesting {
-        Some(digesting) => {
-            let binary = digesting.join().map_err(|_| Error::new(Kind::Bug, "reading the agent's own binary failed"))??;
-            Some(run.begin_record(&state, binary)?)
-        }
-        None => None,
-    };
-    let tally = run.carry_out(playbook, recorder.as_ref().map_or("", |(_, digest)| digest));
-    if let Some(trouble) = recorder.and_then(|(recorder, _)| recorder.trouble()) {
-        run.teller.notice(format!("the record of this run has holes: {trouble}"));
-    }
-    // Work on the runtime that nobody waits for any more must not hold up the end.
-    runtime.shutdown_background();
-    Ok(tally)
+    let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, digesting, waiting.as_ref()));
+    run.answer(ended)
 }
 
 /// A run that has come about.
@@ -160,11 +209,53 @@ struct Run<'a> {
     teller: Teller,
     redactor: Redactor,
     aws: Aws,
-    runtime: tokio::runtime::Handle,
     surroundings: Surroundings,
+    duty: Option<Duty>,
 }
 
 impl Run<'_> {
+    /// The run, from taking the lock to letting it go.
+    fn under_lock(
+        &self,
+        state: &StateFolder,
+        playbook: Playbook,
+        scope: Scope,
+        digesting: Option<Digesting>,
+        waiting: Option<&Line>,
+    ) -> Result<Tally, Refusal> {
+        let Some(digesting) = digesting else { return Ok(self.carry_out(playbook, scope, "")) };
+        let _lock = self.lock(state)?;
+        let binary = digesting.join().map_err(|_| Error::new(Kind::Bug, "reading the agent's own binary failed"))??;
+        let (recorder, digest) = self.begin_record(state, binary)?;
+        if let Some(line) = waiting {
+            duty::say_what_waits(line, &self.teller);
+        }
+        let tally = self.carry_out(playbook, scope, &digest);
+        if let Some(trouble) = recorder.trouble() {
+            self.teller.notice(format!("the record of this run has holes: {trouble}"));
+        }
+        Ok(tally)
+    }
+
+    /// Answers the hook, however the run ended. A run that a signal ended decides nothing: the next boot does.
+    fn answer(mut self, ended: Result<Tally, Refusal>) -> Result<(Tally, Option<Instance>), Refusal> {
+        let Some(duty) = self.duty.take() else { return ended.map(|tally| (tally, None)) };
+        if self.stop.reason().is_some() {
+            self.teller.tell(Event::Lifecycle { text: "nothing was decided: the next boot run will".to_owned() });
+            return ended.map(|tally| (tally, None));
+        }
+        let failure = match &ended {
+            Ok(tally) => duty::failure_of(tally),
+            Err(Refusal::Problems(problems)) => Some(duty::record_of(&Failure::of(&problems.clone().into(), None))),
+            Err(Refusal::Error(error)) => Some(duty::record_of(&Failure::of(error, None))),
+        };
+        let conclusion = duty.fulfil(failure, &NoLogs);
+        ended.map(|mut tally| {
+            tally.failed += usize::from(duty::is_mistaken(&conclusion));
+            (tally, if conclusion.second_pass { self.surroundings.instance.take() } else { None })
+        })
+    }
+
     /// One run at a time: a boot run waits its turn, any other gives up at once.
     fn lock(&self, state: &StateFolder) -> Result<RunLock> {
         let mut told = false;
@@ -198,7 +289,7 @@ impl Run<'_> {
     }
 
     /// From the first word to the last.
-    fn carry_out(&self, playbook: Playbook, binary_digest: &str) -> Tally {
+    fn carry_out(&self, playbook: Playbook, scope: Scope, binary_digest: &str) -> Tally {
         self.teller.tell(Event::RunStarted {
             run: self.id.clone(),
             playbook: playbook.name.clone(),
@@ -210,11 +301,12 @@ impl Run<'_> {
             steps: playbook.entries.len(),
         });
         playbook.warnings.iter().for_each(|warning| self.teller.notice(warning.message.clone()));
-        let tally = match self.walk(playbook) {
+        let tally = match self.walk(playbook, scope) {
             Ok(reports) => Tally::of(reports, self.stop.reason(), self.dry_run),
             Err(error) => {
-                self.teller.tell(Event::RunFailed { reason: Failure::of(&error, None) });
-                Tally { failed: 1, interrupted: self.stop.reason(), dry_run: self.dry_run, ..Tally::default() }
+                let reason = Failure::of(&error, None);
+                self.teller.tell(Event::RunFailed { reason: reason.clone() });
+                Tally { failed: 1, failure: Some(reason), interrupted: self.stop.reason(), dry_run: self.dry_run, ..Tally::default() }
             }
         };
         self.teller.tell(Event::RunFinished {
@@ -230,15 +322,8 @@ impl Run<'_> {
     }
 
     /// Everything that can fail before the first step, then the steps.
-    fn walk(&self, playbook: Playbook) -> Result<Vec<Report>> {
+    fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
         let deadline = self.top + playbook.deadline.0;
-        let mut scope = Scope {
-            name: playbook.name.clone(),
-            vars: playbook.vars.clone(),
-            values: self.surroundings.values.clone(),
-            redactor: self.redactor.clone(),
-            ..Scope::default()
-        };
         let given = self.options.secrets_from.as_deref();
         scope.secrets = fetch_secrets(&playbook, &scope, &self.aws, given, self.options.dry_run, &self.redactor)?;
         let world = World::new(
@@ -249,10 +334,13 @@ impl Run<'_> {
                 environment: playbook.environment(&scope)?,
                 state: self.options.state.clone(),
                 redactor: self.redactor.clone(),
-                runtime: self.runtime.clone(),
+                runtime: self.aws.runtime().clone(),
             },
             self.aws.clone(),
         );
+        if let Some(mistake) = self.duty.as_ref().and_then(Duty::mistake) {
+            return Err(mistake);
+        }
         let setting = Setting {
             world,
             teller: self.teller.clone(),
@@ -293,8 +381,11 @@ fn run_id() -> String {
     format!("{}{millisecond:03}Z-{:04x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u16>())
 }
 
+/// Stamp and digest of our binary, when they are known.
+type Digesting = std::thread::JoinHandle<Result<(String, String)>>;
+
 /// Reads our binary while the playbook is read and the instance is asked.
-fn digest_beside(state: StateFolder) -> std::thread::JoinHandle<Result<(String, String)>> {
+fn digest_beside(state: StateFolder) -> Digesting {
     std::thread::spawn(move || own_digest(&state))
 }
 
