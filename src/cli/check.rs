@@ -94,7 +94,10 @@ fn order(playbook: &Playbook, scope: &Scope) -> Result<Vec<Line>> {
     let graph = Graph::of_entries(&playbook.entries, scope)?;
     let mut lines = Vec::new();
     for (index, entry) in playbook.entries.iter().enumerate() {
-        let mut text = format!("{:>3}  {} ({})\n", entry.number, entry.label, entry.step_type.kind);
+        let kind = entry.step_type.kind;
+        // A step without a name is called by its type already.
+        let of_type = if entry.label.starts_with(kind) { String::new() } else { format!(" ({kind})") };
+        let mut text = format!("{:>3}  {}{of_type}\n", entry.number, entry.label);
         let mut after = Vec::new();
         for edge in graph.essential_edges(index) {
             let why: Vec<String> = edge.reasons.iter().map(ToString::to_string).collect();
@@ -106,7 +109,7 @@ fn order(playbook: &Playbook, scope: &Scope) -> Result<Vec<Line>> {
         if after.is_empty() {
             text += "       starts at once\n";
         }
-        let json = json!({ "step": entry.number, "label": entry.label, "type": entry.step_type.kind, "after": after });
+        let json = json!({ "step": entry.number, "label": entry.label, "type": kind, "after": after });
         lines.push(Line { text, json });
     }
     Ok(lines)

@@ -144,7 +144,8 @@ fn with_expressions_here(schema: Json) -> Json {
     };
     if free && types.iter().any(|name| name == "string") {
         // `PORT: 8000` is text where text is wanted; so an editor must not complain about it.
-        let all: Vec<&str> = types.iter().map(String::as_str).chain(["number", "boolean"]).collect();
+        let more = ["number", "boolean"].into_iter().filter(|name| !types.iter().any(|known| known == name));
+        let all: Vec<&str> = types.iter().map(String::as_str).chain(more).collect();
         if let Some(object) = schema.as_object_mut() {
             object.insert("type".into(), json!(all));
         }

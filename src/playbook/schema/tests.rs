@@ -52,3 +52,20 @@ fn the_schema_accepts_every_playbook_and_refuses_a_typo() {
         assert!(complaints(&broken).iter().any(|line| line.ends_with("unknown key `stepz`")), "{}", path.display());
     }
 }
+
+/// An editor refuses the whole schema when one `type` names something twice.
+#[test]
+fn no_type_is_named_twice() {
+    let schema = crate::playbook::schema();
+    let (mut open, mut lists) = (vec![&schema], 0);
+    while let Some(part) = open.pop() {
+        if let Some(names) = part.get("type").and_then(serde_json::Value::as_array) {
+            let unique: std::collections::HashSet<_> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(unique.len(), names.len(), "{part}");
+            lists += 1;
+        }
+        open.extend(part.as_object().into_iter().flat_map(serde_json::Map::values));
+        open.extend(part.as_array().into_iter().flatten());
+    }
+    assert!(lists > 10, "{lists}");
+}
