@@ -8,21 +8,21 @@
 pub mod cli;
 /// Graph and scheduler, events as values, deadline, run record, lock.
 pub mod engine;
-/// One error for the whole agent.
-pub mod error;
-/// Every touch of the outside world, in our words.
-pub mod host;
 /// The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
 pub mod lifecycle;
-/// The shipper: tail, journal, batch, send.
-pub mod logs;
 /// Text to `Playbook`: all problems at once, each with file:line:column; variables, expressions, secrets block.
 pub mod playbook;
-/// Secrets as a type, and the redactor.
-pub mod secret;
-/// THE CONTRACT of a step.
-pub mod step;
 /// One file per step type; `mod.rs` holds the table of types.
 pub mod steps;
+/// The shipper: tail, journal, batch, send.
+pub mod logs;
+/// THE CONTRACT of a step.
+pub mod step;
+/// Every touch of the outside world, in our words.
+pub mod host;
+/// Secrets as a type, and the redactor.
+pub mod secret;
+/// One error for the whole agent.
+pub mod error;
 
 // Deliberately absent: plugins, global state, `utils`, undo of steps, an orchestrator for many machines.

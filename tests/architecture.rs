@@ -34,7 +34,9 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
             }
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !is_test_code(path.strip_prefix(root()).unwrap()) {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !is_test_code(path.strip_prefix(root()).unwrap())
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 found.push((path.strip_prefix(root().join("src")).unwrap().to_owned(), shipped));
@@ -109,7 +111,8 @@ fn every_step_type_has_a_case() {
 #[test]
 fn secrets_are_exposed_in_host_and_the_renderer_only() {
     for (path, text) in sources("") {
-        let allowed = ["host", "playbook", "secret", "secret.rs"].contains(&layer_of(&path).as_str()) || path.starts_with("secret.rs");
+        let allowed =
+            ["host", "playbook", "secret", "secret.rs"].contains(&layer_of(&path).as_str()) || path.starts_with("secret.rs");
         assert!(allowed || !text.contains(".expose"), "{} exposes a secret", path.display());
     }
 }
@@ -133,7 +136,8 @@ fn only_the_terminal_prints() {
 
 #[test]
 fn the_outside_world_is_touched_in_host_only() {
-    let forbidden = ["std::fs::", "std::process::Command", "std::net::", "std::thread::sleep", "std::env::var", "SystemTime::now"];
+    let forbidden =
+        ["std::fs::", "std::process::Command", "std::net::", "std::thread::sleep", "std::env::var", "SystemTime::now"];
     for (path, text) in sources("steps").into_iter().chain(sources("playbook")) {
         for word in forbidden {
             let code = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));

@@ -97,11 +97,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let stopping = stop.clone();
     // Before any other thread exists, so that they all leave these signals to the one that waits for them.
     process::on_termination(move |signal| stopping.stop(signal))?;
-    let listener: Arc<dyn Listener> = if arguments.json {
-        Arc::new(JsonLines)
-    } else {
-        terminal::listener(arguments.diff, arguments.verbose)
-    };
+    let listener: Arc<dyn Listener> =
+        if arguments.json { Arc::new(JsonLines) } else { terminal::listener(arguments.diff, arguments.verbose) };
     Ok(match carry_out(&options, &stop, &[listener]) {
         Ok(tally) => ExitCode::from(tally.exit_code()),
         Err(Refusal::Problems(problems)) => {

@@ -14,7 +14,8 @@ use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
 use crate::host::state::StateFolder;
 use crate::lifecycle::{
-    Conclusion, FailureRecord, Line, LogFlush, Outcome, Service, Told, Transition, Watch, conclude, send_pending, wait_for_service,
+    Conclusion, FailureRecord, Line, LogFlush, Outcome, Service, Told, Transition, Watch, conclude, send_pending,
+    wait_for_service,
 };
 use crate::playbook::{Lifecycle, OnFailure};
 
@@ -49,7 +50,14 @@ impl Duty {
     ///
     /// # Errors
     /// When the kernel does not say which boot this is.
-    pub fn take_on(run: &str, surroundings: &Surroundings, line: Option<Line>, terms: Terms, until: Instant, teller: &Teller) -> Option<Self> {
+    pub fn take_on(
+        run: &str,
+        surroundings: &Surroundings,
+        line: Option<Line>,
+        terms: Terms,
+        until: Instant,
+        teller: &Teller,
+    ) -> Option<Self> {
         let (Some(instance), Some(line)) = (&surroundings.instance, line) else {
             let why = surroundings.absent.as_deref().unwrap_or("this is no EC2 instance");
             teller.tell(Event::Lifecycle { text: format!("there is nobody to tell: {why}") });
@@ -153,11 +161,13 @@ pub fn failure_of(tally: &Tally) -> Option<FailureRecord> {
         return None;
     }
     let failed = tally.reports.iter().find(|report| report.ending == super::event::Ending::Failed);
-    let mut slowest: Vec<(String, u64)> = tally.reports.iter().map(|report| (report.label.clone(), report.milliseconds)).collect();
+    let mut slowest: Vec<(String, u64)> =
+        tally.reports.iter().map(|report| (report.label.clone(), report.milliseconds)).collect();
     slowest.sort_by_key(|(_, milliseconds)| std::cmp::Reverse(*milliseconds));
     slowest.truncate(SLOWEST);
     let reason = failed.and_then(|report| report.reason.as_ref()).or(tally.failure.as_ref());
-    let record = reason.map_or_else(|| FailureRecord { error: "not all steps could be started".into(), ..FailureRecord::default() }, record_of);
+    let record = reason
+        .map_or_else(|| FailureRecord { error: "not all steps could be started".into(), ..FailureRecord::default() }, record_of);
     Some(FailureRecord { step: failed.map(|report| format!("{} `{}`", report.number, report.label)), slowest, ..record })
 }
 
@@ -195,7 +205,8 @@ mod tests {
 
     #[test]
     fn the_failure_record_names_the_step_and_who_ate_the_time() {
-        let failure = Failure { place: Some("p.yaml:3:1".into()), doing: vec!["fetching".into()], ..Failure::because("no such branch") };
+        let failure =
+            Failure { place: Some("p.yaml:3:1".into()), doing: vec!["fetching".into()], ..Failure::because("no such branch") };
         let reports = vec![
             report(1, Ending::Changed, 9000, None),
             report(2, Ending::Failed, 100, Some(failure)),

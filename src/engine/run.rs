@@ -306,7 +306,13 @@ impl Run<'_> {
             Err(error) => {
                 let reason = Failure::of(&error, None);
                 self.teller.tell(Event::RunFailed { reason: reason.clone() });
-                Tally { failed: 1, failure: Some(reason), interrupted: self.stop.reason(), dry_run: self.dry_run, ..Tally::default() }
+                Tally {
+                    failed: 1,
+                    failure: Some(reason),
+                    interrupted: self.stop.reason(),
+                    dry_run: self.dry_run,
+                    ..Tally::default()
+                }
             }
         };
         self.teller.tell(Event::RunFinished {
@@ -357,10 +363,7 @@ impl Run<'_> {
 }
 
 /// Asks which instance this is while the playbook is read.
-fn ask_beside(
-    options: &RunOptions,
-    runtime: tokio::runtime::Handle,
-) -> std::thread::JoinHandle<Result<Surroundings>> {
+fn ask_beside(options: &RunOptions, runtime: tokio::runtime::Handle) -> std::thread::JoinHandle<Result<Surroundings>> {
     let (given, dry_run) = (options.facts.clone(), options.dry_run);
     std::thread::spawn(move || Surroundings::discover(&runtime, given.as_deref(), dry_run))
 }
@@ -410,9 +413,8 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_the_readme() {
-        let code = |endings: &[Ending], dry_run| {
-            Tally::of(endings.iter().copied().map(report).collect(), None, dry_run).exit_code()
-        };
+        let code =
+            |endings: &[Ending], dry_run| Tally::of(endings.iter().copied().map(report).collect(), None, dry_run).exit_code();
         assert_eq!(code(&[Ending::Unchanged, Ending::Changed, Ending::Skipped, Ending::FailedButAllowed], false), 0);
         assert_eq!(code(&[Ending::Changed, Ending::Failed], false), 1);
         assert_eq!(code(&[Ending::Changed, Ending::NotStarted], false), 1);

@@ -17,9 +17,8 @@ pub fn read_mapping(path: &Path) -> Result<serde_json::Map<String, serde_json::V
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|error| Error::from(error).with_kind(Kind::Usage)).doing(doing)?;
     file.take(LARGEST).read_to_string(&mut text).map_err(|error| Error::from(error).with_kind(Kind::Usage)).doing(doing)?;
-    let value: serde_json::Value = serde_yaml::from_str(&text)
-        .map_err(|_| Error::new(Kind::Usage, "it is neither YAML nor JSON"))
-        .doing(doing)?;
+    let value: serde_json::Value =
+        serde_yaml::from_str(&text).map_err(|_| Error::new(Kind::Usage, "it is neither YAML nor JSON")).doing(doing)?;
     match value {
         serde_json::Value::Object(map) => Ok(map),
         _ => Err(Error::new(Kind::Usage, "it is no mapping of names to values")).doing(doing),

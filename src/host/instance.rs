@@ -102,7 +102,9 @@ impl Instance {
                 // Somebody answers there, but it is not EC2's metadata service.
                 Kind::Missing => return Ok(Discovery::Absent("the metadata service is not EC2's".to_owned())),
                 // Another cloud's service, or a host that keeps its machines from it; on EC2 the same answer is an error.
-                Kind::Denied if !evident => return Ok(Discovery::Absent("a metadata service that is not EC2's refuses us".to_owned())),
+                Kind::Denied if !evident => {
+                    return Ok(Discovery::Absent("a metadata service that is not EC2's refuses us".to_owned()));
+                }
                 Kind::Unreachable | Kind::TimedOut => {}
                 _ => return Err(error),
             }

@@ -47,7 +47,9 @@ impl StateFolder {
     /// When it cannot be written.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.0.join(name);
-        self.make_folder(&path).and_then(|()| replace(&path, content)).doing(|| format!("writing the record `{}`", path.display()))
+        self.make_folder(&path)
+            .and_then(|()| replace(&path, content))
+            .doing(|| format!("writing the record `{}`", path.display()))
     }
 
     /// Forgets what is recorded under this name. Nothing there is fine.

@@ -70,7 +70,15 @@ impl World {
         programs: Arc<dyn Programs>,
         accounts: Databases,
     ) -> Arc<Self> {
-        Arc::new(Self { options, programs, cache: Cache::default(), resolved: Cache::default(), aws, accounts, revisions: Revisions::default() })
+        Arc::new(Self {
+            options,
+            programs,
+            cache: Cache::default(),
+            resolved: Cache::default(),
+            aws,
+            accounts,
+            revisions: Revisions::default(),
+        })
     }
 
     /// Forgets cached facts; called after every apply, so that a re-check is always fresh.

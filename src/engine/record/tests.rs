@@ -33,15 +33,7 @@ fn finished(step: usize) -> Event {
 }
 
 fn the_end() -> Event {
-    Event::RunFinished {
-        run: "1".into(),
-        converged: true,
-        changed: 1,
-        failed: 0,
-        unknown: 0,
-        interrupted: None,
-        milliseconds: 3,
-    }
+    Event::RunFinished { run: "1".into(), converged: true, changed: 1, failed: 0, unknown: 0, interrupted: None, milliseconds: 3 }
 }
 
 /// Writes a record of these events.
@@ -96,9 +88,8 @@ fn a_run_that_was_cut_short_is_reported_once_and_by_its_cause() {
     state.write("runs/1.jsonl", &content).unwrap();
     let found = mark_cut_short(&state, "boot-1").unwrap();
     let process = std::process::id();
-    let expected = format!(
-        "run 1 was cut short in step 2 `s2`: its process ({process}) crashed or was killed; this run finishes its work"
-    );
+    let expected =
+        format!("run 1 was cut short in step 2 `s2`: its process ({process}) crashed or was killed; this run finishes its work");
     assert_eq!(found, [expected]);
     assert!(mark_cut_short(&state, "boot-1").unwrap().is_empty(), "marked");
     write(&state, "3", vec![started(1)]);

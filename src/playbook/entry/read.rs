@@ -275,13 +275,7 @@ fn check_needs(node: Option<&Node>, needs: &[String], document: &Read<'_>, probl
 }
 
 /// Templates whose path is literal are read and checked like the playbook itself.
-fn check_templates(
-    fields: &Node,
-    shape: &Shape,
-    document: &Read<'_>,
-    uses: &mut Vec<String>,
-    problems: &mut Vec<Problem>,
-) {
+fn check_templates(fields: &Node, shape: &Shape, document: &Read<'_>, uses: &mut Vec<String>, problems: &mut Vec<Problem>) {
     for (_, node) in fields.members().iter().filter(|(key, _)| shape.field_says(&key.text, TEMPLATE)) {
         let Some(path) = node.text().filter(|path| !expression::is_in(path)) else { continue };
         let (source, text) = match document.frame.template_source(path, node.mark) {
