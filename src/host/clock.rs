@@ -49,6 +49,9 @@ impl FakeClock {
     }
 
     /// Every wait so far.
+    ///
+    /// # Panics
+    /// When another test thread panicked meanwhile.
     pub fn waits(&self) -> Vec<Duration> {
         self.slept.lock().unwrap().clone()
     }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// When there is no console, we may not write to it, or it takes too long.
 pub fn write_to_console(console: &Path, text: &str) -> Result<()> {
     let safe: String = text.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
-    let lines: String = safe.lines().map(|line| format!("{line}\r\n")).collect();
+    let lines = safe.replace('\n', "\r\n");
     let path = console.to_owned();
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,6 +1,6 @@
 //! Follows a unit's journal: `journalctl` as a child, one JSON object a line, from a cursor on.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::BufReader;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};

@@ -92,7 +92,7 @@ mod tests {
         let mut pulse = Pulse::new(hook(450), started);
         assert_eq!(pulse.expires(), started + Duration::from_secs(450));
         assert!(pulse.due() < line.now(), "the first one is overdue");
-        assert!(pulse.beat(&line, line.now() + Duration::from_secs(60)).is_none());
+        assert!(pulse.beat(&line, line.now() + Duration::from_mins(1)).is_none());
         assert_eq!(pulse.expires(), started + Duration::from_secs(650));
     }
 

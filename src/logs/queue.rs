@@ -102,14 +102,14 @@ mod tests {
     use super::*;
     use crate::logs::batch::LONGEST_EVENT;
 
-    fn place(offset: u64) -> Option<(String, Place)> {
-        Some(("/a".to_owned(), Place::File { device: 1, inode: 1, offset }))
+    fn place(offset: u64) -> (String, Place) {
+        ("/a".to_owned(), Place::File { device: 1, inode: 1, offset })
     }
 
     #[test]
     fn a_place_is_reached_with_the_last_piece_of_its_line() {
         let mut queue = Queue::default();
-        queue.push_source(1, &"x".repeat(LONGEST_EVENT + 10), place(9));
+        queue.push_source(1, &"x".repeat(LONGEST_EVENT + 10), Some(place(9)));
         assert_eq!(queue.next_call().len(), 1);
         assert!(queue.acknowledge(1).is_empty());
         assert_eq!(queue.acknowledge(1).len(), 1);
@@ -119,16 +119,16 @@ mod tests {
     #[test]
     fn an_empty_line_moves_the_place_and_is_no_event() {
         let mut queue = Queue::default();
-        queue.push_source(1, "x", place(2));
-        queue.push_source(1, "", place(3));
+        queue.push_source(1, "x", Some(place(2)));
+        queue.push_source(1, "", Some(place(3)));
         assert_eq!(queue.next_call().len(), 1);
-        assert_eq!(queue.acknowledge(1), vec![place(3).unwrap()]);
+        assert_eq!(queue.acknowledge(1), vec![place(3)]);
     }
 
     #[test]
     fn the_runs_oldest_lines_go_first_and_are_counted_and_sources_stay() {
         let mut queue = Queue::default();
-        queue.push_source(1, "source", place(7));
+        queue.push_source(1, "source", Some(place(7)));
         for number in 0..100 {
             queue.push_own(2, &format!("line {number:03}"), 500);
         }

@@ -88,7 +88,7 @@ impl Source {
 pub fn days(retention: Span) -> Option<i32> {
     let seconds = retention.0.as_secs();
     let days = i32::try_from(seconds / SECONDS_OF_A_DAY).ok()?;
-    (seconds % SECONDS_OF_A_DAY == 0 && RETENTIONS.contains(&days)).then_some(days)
+    (seconds.is_multiple_of(SECONDS_OF_A_DAY) && RETENTIONS.contains(&days)).then_some(days)
 }
 
 fn retention_problem(retention: Span) -> Option<String> {

@@ -55,7 +55,7 @@ impl Tail {
     pub(super) fn read(&mut self, mut room: usize, redactor: &Redactor) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
         if self.open.is_none() {
-            self.open = open(&self.path, self.resume.take())?;
+            self.open = open(&self.path, self.resume.take().as_ref())?;
         }
         while room > 0 {
             let Some(open) = &mut self.open else { break };
@@ -143,7 +143,7 @@ fn open_new(path: &Path) -> Result<Option<Open>> {
 }
 
 /// `None` while there is no such file. Follows no link: we read as root what others may put there.
-fn open(path: &Path, resume: Option<Place>) -> Result<Option<Open>> {
+fn open(path: &Path, resume: Option<&Place>) -> Result<Option<Open>> {
     let doing = || format!("opening `{}`", path.display());
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
     let mut file = match opened {
@@ -155,8 +155,10 @@ fn open(path: &Path, resume: Option<Place>) -> Result<Option<Open>> {
         return Err(Error::new(Kind::Failed, "it is not a regular file").doing(doing()));
     }
     let offset = match resume {
-        Some(Place::File { device, inode, offset }) if (device, inode) == (found.dev(), found.ino()) && offset <= found.len() => {
-            offset
+        Some(Place::File { device, inode, offset })
+            if (*device, *inode) == (found.dev(), found.ino()) && *offset <= found.len() =>
+        {
+            *offset
         }
         _ => 0,
     };

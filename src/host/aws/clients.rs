@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::host::instance::{Discovery, Instance};
 
 /// Role credentials may appear this late after the start of an instance.
-const CREDENTIALS_APPEAR_WITHIN: Duration = Duration::from_secs(60);
+const CREDENTIALS_APPEAR_WITHIN: Duration = Duration::from_mins(1);
 /// Between two looks for them.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long the metadata service may take to tell whether this is an instance at all.

@@ -21,9 +21,10 @@ where
             let skew = raw.headers().get("date").and_then(|date| clock_is_behind(date, SystemTime::now()));
             answered(service.err().code(), service.err().message(), raw.status().as_u16(), skew)
         }
-        SdkError::ResponseError(_) | SdkError::TimeoutError(_) => Error::from_source(Kind::Unreachable, error),
         SdkError::DispatchFailure(failure) if failure.is_user() => Error::from_source(Kind::Failed, error),
-        SdkError::DispatchFailure(_) => Error::from_source(Kind::Unreachable, error),
+        SdkError::ResponseError(_) | SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => {
+            Error::from_source(Kind::Unreachable, error)
+        }
         _ => Error::from_source(Kind::Failed, error),
     }
 }
@@ -46,9 +47,9 @@ fn answered(code: Option<&str>, message: Option<&str>, status: u16, skew: Option
     };
     let error = Error::new(kind, told);
     if let Some(seconds) = skew {
-        let (size, side) = (seconds.abs(), if seconds > 0 { "behind" } else { "ahead" });
+        let direction = if seconds > 0 { "behind" } else { "ahead" };
         // Signatures are judged by time; a clock that is set right a moment later makes the same call succeed.
-        let clock = format!("this machine's clock is {size} s {side}, and requests are signed with the time");
+        let clock = format!("this machine's clock is {} s {direction}, and requests are signed with the time", seconds.abs());
         return error
             .with_kind(Kind::Unreachable)
             .doing(clock)

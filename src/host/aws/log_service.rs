@@ -1,4 +1,4 @@
-//! CloudWatch Logs, as far as a shipper needs it: put events; make group and stream when they are missing. Never a Describe.
+//! The log service, as far as a shipper needs it: put events; make group and stream when they are missing. Never a Describe.
 
 use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata as _;
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;

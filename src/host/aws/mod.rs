@@ -67,9 +67,9 @@ impl Aws {
     }
 
     /// Makes one call, and makes it again while it may still succeed.
-    fn call<T>(&self, attempt: impl AsyncFn(&Clients) -> Result<T>) -> Result<T> {
+    fn call<T>(&self, attempt: &impl AsyncFn(&Clients) -> Result<T>) -> Result<T> {
         let deadline = self.deadline.unwrap_or_else(|| Instant::now() + PATIENCE);
-        self.retry.run(deadline, || self.attempt(&attempt))
+        self.retry.run(deadline, || self.attempt(attempt))
     }
 
     /// Makes one call once, where the caller has its own idea of trying again.

@@ -26,7 +26,7 @@ impl Aws {
     /// # Errors
     /// `Missing` or `Denied` with its name; `Unreachable` when it broke off again and again.
     pub fn object(&self, bucket: &str, key: &str) -> Result<Object> {
-        self.call(async |clients| {
+        self.call(&async |clients: &super::Clients| {
             let request = clients.objects.get_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
             let answer = request.send().await.map_err(|error| explain(&error))?;
             let said = answer.content_length();
@@ -52,7 +52,7 @@ impl Aws {
     /// As [`Aws::object`].
     pub fn object_version(&self, bucket: &str, key: &str) -> Result<String> {
         let answer = self
-            .call(async |clients| {
+            .call(&async |clients: &super::Clients| {
                 let request = clients.objects.head_object().bucket(bucket).key(key);
                 request.send().await.map_err(|error| explain(&error))
             })

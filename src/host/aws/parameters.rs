@@ -46,7 +46,7 @@ impl Aws {
     }
 
     fn get(&self, names: &[String], decrypted: bool) -> Result<Vec<Parameter>> {
-        let answer = self.call(async |clients| {
+        let answer = self.call(&async |clients: &super::Clients| {
             let request = clients.parameters.get_parameters().set_names(Some(names.to_vec())).with_decryption(decrypted);
             request.send().await.map_err(|error| explain(&error))
         })?;
@@ -63,7 +63,7 @@ impl ParameterStore for Aws {
         let mut all = Vec::new();
         let mut next: Option<String> = None;
         loop {
-            let answer = self.call(async |clients| {
+            let answer = self.call(&async |clients: &super::Clients| {
                 let request = clients.parameters.get_parameters_by_path().path(path).recursive(false).with_decryption(true);
                 request.set_next_token(next.clone()).send().await.map_err(|error| explain(&error))
             })?;

@@ -51,9 +51,9 @@ fn what_the_run_says_and_what_is_in_files_is_shipped_by_a_flush() {
     let shipper = stage.start();
     shipper.line(now(), "from the run, with hunter2hunter2");
     assert!(shipper.flush(LIMIT));
-    let mut shipped = stage.service.shipped();
-    shipped.sort();
-    assert_eq!(shipped, ["from a file, with ***", "from the run, with ***"]);
+    let mut texts = stage.service.shipped();
+    texts.sort();
+    assert_eq!(texts, ["from a file, with ***", "from the run, with ***"]);
 }
 
 #[test]

@@ -67,19 +67,19 @@ pub(super) fn collect<A: Named + Send>(names: &[String], ask: impl Fn(&[String])
     let mut failed: Vec<(String, Error)> = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut by_name: IndexMap<String, A::Kept> = answers.into_iter().map(Named::split).collect();
     // The order of the playbook, whatever order the answers came in.
-    let mut named = IndexMap::new();
+    let mut in_order = IndexMap::new();
     let mut missing = Vec::new();
     for name in names {
         match by_name.swap_remove(name) {
             Some(kept) => {
-                named.insert(name.clone(), kept);
+                in_order.insert(name.clone(), kept);
             }
             None if failed.iter().any(|(failed, _)| failed == name) => {}
             None => missing.push(name.clone()),
         }
     }
     failed.sort_by_key(|(name, _)| names.iter().position(|known| known == name));
-    Collected { named, below: IndexMap::new(), objects: IndexMap::new(), missing, failed }
+    Collected { named: in_order, below: IndexMap::new(), objects: IndexMap::new(), missing, failed }
 }
 
 fn bisect<A>(
