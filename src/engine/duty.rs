@@ -184,15 +184,6 @@ pub fn record_of(failure: &Failure) -> FailureRecord {
     }
 }
 
-/// Nobody ships anything: the playbook has no `logs:`.
-pub struct NoLogs;
-
-impl LogFlush for NoLogs {
-    fn line(&self, _: i64, _: String) {}
-
-    fn flush(&self, _: Duration) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

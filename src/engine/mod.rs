@@ -19,6 +19,7 @@ mod poll;
 pub mod record;
 pub mod run;
 pub mod scheduler;
+pub mod shipping;
 pub mod stop;
 pub mod summary;
 mod turn;

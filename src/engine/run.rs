@@ -2,10 +2,10 @@
 //!
 //! Nothing is changed before all secrets are there. What was begun is ended with a last word, in the record too.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::duty::{Duty, NoLogs, Terms};
+use super::duty::{Duty, Terms};
 use super::environment::{Surroundings, fetch_secrets};
 use super::event::{Ending, Event, Failure, Listener, Teller};
 use super::job::EntryJob;
@@ -13,6 +13,7 @@ use super::locks::Locks;
 use super::options::{RunOptions, Trigger};
 use super::record::{Header, Recorder};
 use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
+use super::shipping::Shipping;
 use super::stop::Stop;
 use super::{duty, owner, record};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -22,11 +23,17 @@ use crate::host::run_lock::RunLock;
 use crate::host::state::StateFolder;
 use crate::host::{World, WorldOptions, process};
 use crate::lifecycle::Line;
+use crate::logs::settings::LogSettings;
 use crate::playbook::{Converge, Playbook, Problems, Scope};
 use crate::secret::Redactor;
 
 /// How long the hook is looked for when there is no playbook that says how long a run may take.
 const REFUSED: Duration = Duration::from_mins(2);
+
+/// How long the last lines may take to be shipped.
+const LAST_LINES: Duration = Duration::from_secs(5);
+/// The same when a signal ended the run, and whoever sent it waits.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Why no run came about.
 #[derive(Debug)]
@@ -161,7 +168,7 @@ fn run_once(
             // Whoever waits for this instance must hear that it will not come.
             let failure = Failure::of(&problems.clone().into(), None);
             let duty = decides.then(|| Duty::take_on(&id, &surroundings, line, Terms::default(), top + REFUSED, teller));
-            duty.flatten().map(|duty| duty.fulfil(Some(duty::record_of(&failure)), &NoLogs));
+            duty.flatten().map(|duty| duty.fulfil(Some(duty::record_of(&failure)), &Shipping::none()));
             return Err(Refusal::Problems(problems));
         }
     };
@@ -194,6 +201,7 @@ fn run_once(
         aws: aws.clone(),
         surroundings,
         duty,
+        shipping: OnceLock::new(),
     };
     let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, digesting, waiting.as_ref()));
     run.answer(ended)
@@ -211,6 +219,7 @@ struct Run<'a> {
     aws: Aws,
     surroundings: Surroundings,
     duty: Option<Duty>,
+    shipping: OnceLock<Arc<Shipping>>,
 }
 
 impl Run<'_> {
@@ -227,6 +236,7 @@ impl Run<'_> {
         let _lock = self.lock(state)?;
         let binary = digesting.join().map_err(|_| Error::new(Kind::Bug, "reading the agent's own binary failed"))??;
         let (recorder, digest) = self.begin_record(state, binary)?;
+        self.ship_logs(state, playbook.logs(&scope));
         if let Some(line) = waiting {
             duty::say_what_waits(line, &self.teller);
         }
@@ -237,19 +247,43 @@ impl Run<'_> {
         Ok(tally)
     }
 
+    /// Begins to ship logs, where the playbook wants it and there is an instance whose they are.
+    fn ship_logs(&self, state: &StateFolder, wanted: Result<Option<LogSettings>>) {
+        let unable = match (wanted, &self.surroundings.instance) {
+            (Ok(None), _) => return,
+            (Ok(Some(settings)), Some(instance)) => match settings.problems().into_iter().next() {
+                Some(problem) => problem,
+                None => {
+                    let shipping = Shipping::start(settings, &instance.id, &self.aws, state, &self.redactor, &self.teller);
+                    let _ = self.shipping.set(shipping);
+                    return;
+                }
+            },
+            (Ok(Some(_)), None) => self.surroundings.absent.clone().unwrap_or_else(|| "this is no EC2 instance".to_owned()),
+            (Err(error), _) => error.to_string(),
+        };
+        // Failing to ship never fails a run.
+        self.teller.notice(format!("no logs are shipped: {unable}"));
+    }
+
     /// Answers the hook, however the run ended. A run that a signal ended decides nothing: the next boot does.
     fn answer(mut self, ended: Result<Tally, Refusal>) -> Result<(Tally, Option<Instance>), Refusal> {
-        let Some(duty) = self.duty.take() else { return ended.map(|tally| (tally, None)) };
-        if self.stop.reason().is_some() {
-            self.teller.tell(Event::Lifecycle { text: "nothing was decided: the next boot run will".to_owned() });
+        let shipping = self.shipping.take().unwrap_or_else(|| Arc::new(Shipping::none()));
+        let duty = self.duty.take();
+        let Some(duty) = duty.filter(|_| self.stop.reason().is_none()) else {
+            if self.options.trigger == Trigger::Boot && self.stop.reason().is_some() {
+                self.teller.tell(Event::Lifecycle { text: "nothing was decided: the next boot run will".to_owned() });
+            }
+            shipping.close(if self.stop.reason().is_some() { AT_ONCE } else { LAST_LINES });
             return ended.map(|tally| (tally, None));
-        }
+        };
         let failure = match &ended {
             Ok(tally) => duty::failure_of(tally),
             Err(Refusal::Problems(problems)) => Some(duty::record_of(&Failure::of(&problems.clone().into(), None))),
             Err(Refusal::Error(error)) => Some(duty::record_of(&Failure::of(error, None))),
         };
-        let conclusion = duty.fulfil(failure, &NoLogs);
+        let conclusion = duty.fulfil(failure, &*shipping);
+        shipping.close(LAST_LINES);
         ended.map(|mut tally| {
             tally.failed += usize::from(duty::is_mistaken(&conclusion));
             (tally, if conclusion.second_pass { self.surroundings.instance.take() } else { None })
