@@ -16,6 +16,7 @@ pub struct Arguments {
     shell: Shell,
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "all commands have one shape")]
 pub fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "agent", &mut script);

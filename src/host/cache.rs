@@ -17,13 +17,12 @@ impl Cache {
     /// Whatever `ask` says.
     pub fn get<T: Send + Sync + 'static>(&self, question: &str, ask: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(question).cloned();
-        let answer = match known {
-            Some(answer) => answer,
-            None => {
-                let answer: Arc<dyn Any + Send + Sync> = Arc::new(ask()?);
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(question.to_owned(), answer.clone());
-                answer
-            }
+        let answer = if let Some(answer) = known {
+            answer
+        } else {
+            let answer: Arc<dyn Any + Send + Sync> = Arc::new(ask()?);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(question.to_owned(), answer.clone());
+            answer
         };
         answer.downcast().map_err(|_| Error::new(Kind::Bug, format!("two questions share the name `{question}`")))
     }

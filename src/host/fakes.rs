@@ -24,6 +24,7 @@ use crate::step::Fingerprint;
 type Answer = Arc<dyn Fn(&Invocation) -> Result<Output> + Send + Sync>;
 
 /// The machine under test.
+#[allow(clippy::struct_excessive_bools, reason = "independent options of a run")]
 pub struct Machine {
     /// Its files: state, accounts, whatever the test puts there. Gone with the machine.
     folder: tempfile::TempDir,

@@ -100,6 +100,9 @@ impl<S: Step> AnyStep for S {
     }
 }
 
+/// Reads a step of one type from whatever deserialiser holds its fields.
+type Reader = fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Box<dyn AnyStep>, erased_serde::Error>;
+
 /// A type of step: its row in the table of `steps/mod.rs`. Parser, schema, reference and tests walk the table.
 pub struct StepType {
     /// The word in the playbook.
@@ -107,7 +110,7 @@ pub struct StepType {
     /// The one obvious field.
     pub shorthand: Option<&'static str>,
     schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
-    read: fn(&mut dyn erased_serde::Deserializer<'_>) -> Result<Box<dyn AnyStep>, erased_serde::Error>,
+    read: Reader,
 }
 
 impl StepType {
