@@ -1,5 +1,6 @@
 //! `agent status`: the last run, how long each step took, and what held it up.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,7 +68,7 @@ fn draw(status: &Status) -> String {
         outcome(status)
     );
     if let Some(failure) = &summary.failure {
-        text += &format!("  it did not come to its steps: {}\n", failure.because.join(": "));
+        let _ = writeln!(text, "  it did not come to its steps: {}", failure.because.join(": "));
     }
     let width = summary.steps.iter().map(|step| step.label.chars().count()).max().unwrap_or(0).min(40);
     let mut steps: Vec<&StepSummary> = summary.steps.iter().collect();
@@ -78,14 +79,15 @@ fn draw(status: &Status) -> String {
     let path = &summary.critical_path;
     if !path.steps.is_empty() {
         let steps = path.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ");
-        text += &format!(
-            "critical path: step {steps}, {} (the agent's own work on it: {:.1} % of the run)\n",
+        let _ = writeln!(
+            text,
+            "critical path: step {steps}, {} (the agent's own work on it: {:.1} % of the run)",
             seconds(path.milliseconds),
             path.own_share * 100.0
         );
     }
     for notice in &summary.notices {
-        text += &format!("note: {notice}\n");
+        let _ = writeln!(text, "note: {notice}");
     }
     text
 }

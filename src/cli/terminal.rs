@@ -86,7 +86,7 @@ impl Listener for Show {
         if let Event::RunStarted { dry_run, .. } = &stamped.event {
             let (diff, verbose) = (self.diff, self.verbose);
             *chosen = Some(if *dry_run {
-                Box::new(Plan::new(diff, Style::of(&io::stdout()), |text| print(text)))
+                Box::new(Plan::new(diff, Style::of(&io::stdout()), print))
             } else {
                 Box::new(Progress::start(diff, verbose, Screen::stderr()))
             });
@@ -114,7 +114,7 @@ impl Screen {
     fn stderr() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let live = io::stderr().is_terminal() && !dumb;
-        Self::new(live, Style::of(&io::stderr()), width, |text| complain(text))
+        Self::new(live, Style::of(&io::stderr()), width, complain)
     }
 }
 

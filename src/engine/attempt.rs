@@ -16,7 +16,7 @@ use crate::step::{AnyFinding, AnyStep};
 
 /// Longest time that transient failures are retried without the user having asked: a host that does not exist must not eat the
 /// run's whole deadline.
-const TRANSIENT_FOR: Duration = Duration::from_secs(120);
+const TRANSIENT_FOR: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 

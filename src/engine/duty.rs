@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::environment::Surroundings;
 use super::event::{Event, Failure, Teller};
-use super::run::Tally;
 use super::stop::Stop;
+use super::tally::Tally;
 use crate::error::{Error, Kind, Result};
 use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};

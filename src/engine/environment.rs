@@ -17,7 +17,7 @@ use crate::secret::{Redactor, Secret, Sensitive};
 /// A dry-run asks the metadata service once, for this long.
 const GLANCE: Duration = Duration::from_millis(50);
 /// A run waits this long for it: on some images the network comes up late.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The instance, where it is one.
 pub struct Surroundings {

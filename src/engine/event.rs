@@ -229,7 +229,9 @@ impl Event {
             Self::StepRetried { because, .. } | Self::RunCutShort { because, .. } => clean(because),
             Self::StepFinished { label, reason, .. } => {
                 clean(label);
-                reason.iter_mut().for_each(|reason| reason.map_text(clean));
+                if let Some(reason) = reason {
+                    reason.map_text(clean);
+                }
             }
             Self::RunFailed { reason } => reason.map_text(clean),
             Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),

@@ -165,7 +165,7 @@ mod tests {
         let _held = locks.take(&["packages"], 1, soon(), |_, _| {}).unwrap();
         let waiting = std::thread::spawn({
             let locks = locks.clone();
-            move || locks.take(&["packages"], 2, Instant::now() + Duration::from_secs(60), |_, _| {}).err()
+            move || locks.take(&["packages"], 2, Instant::now() + Duration::from_mins(1), |_, _| {}).err()
         });
         locks.close();
         assert_eq!(waiting.join().unwrap(), Some(Refused::Closed));

@@ -22,6 +22,7 @@ pub mod scheduler;
 pub mod shipping;
 pub mod stop;
 pub mod summary;
+pub mod tally;
 mod turn;
 mod voice;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::duty::{Duty, Terms};
 use super::environment::{Surroundings, fetch_secrets};
-use super::event::{Ending, Event, Failure, Listener, Teller};
+use super::event::{Event, Failure, Listener, Teller};
 use super::job::EntryJob;
 use super::locks::Locks;
 use super::options::{RunOptions, Trigger};
@@ -15,6 +15,7 @@ use super::record::{Header, Recorder};
 use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::shipping::Shipping;
 use super::stop::Stop;
+use super::tally::{Refusal, Tally};
 use super::{duty, owner, record};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
@@ -24,7 +25,7 @@ use crate::host::state::StateFolder;
 use crate::host::{World, WorldOptions, process};
 use crate::lifecycle::Line;
 use crate::logs::settings::LogSettings;
-use crate::playbook::{Converge, Playbook, Problems, Scope};
+use crate::playbook::{Converge, Playbook, Scope};
 use crate::secret::Redactor;
 
 /// How long the hook is looked for when there is no playbook that says how long a run may take.
@@ -34,88 +35,6 @@ const REFUSED: Duration = Duration::from_mins(2);
 const LAST_LINES: Duration = Duration::from_secs(5);
 /// The same when a signal ended the run, and whoever sent it waits.
 const AT_ONCE: Duration = Duration::from_secs(1);
-
-/// Why no run came about.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The playbook is wrong: every problem of it.
-    Problems(Problems),
-    /// Something else.
-    Error(Error),
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Refusal {
-    /// The process's exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Problems(_) => Kind::Playbook.exit_code(),
-            Self::Error(error) => error.kind().exit_code(),
-        }
-    }
-}
-
-/// How a run went.
-#[derive(Debug, Clone, Default)]
-pub struct Tally {
-    /// Steps that changed something, or would.
-    pub changed: usize,
-    /// Steps that failed and were not allowed to, and what kept the run from its steps.
-    pub failed: usize,
-    /// Steps that were not started.
-    pub not_started: usize,
-    /// Steps that cannot be told.
-    pub unknown: usize,
-    /// The signal that ended it.
-    pub interrupted: Option<String>,
-    /// Whether it only looked.
-    pub dry_run: bool,
-    /// How each step ended.
-    pub reports: Vec<Report>,
-    /// What kept it from its steps.
-    pub failure: Option<Failure>,
-}
-
-impl Tally {
-    fn of(reports: Vec<Report>, interrupted: Option<String>, dry_run: bool) -> Self {
-        let count = |endings: &[Ending]| reports.iter().filter(|report| endings.contains(&report.ending)).count();
-        Self {
-            changed: count(&[Ending::Changed, Ending::WouldChange]),
-            failed: count(&[Ending::Failed]),
-            not_started: count(&[Ending::NotStarted]),
-            unknown: count(&[Ending::Unknown]),
-            interrupted,
-            dry_run,
-            reports,
-            failure: None,
-        }
-    }
-
-    /// Whether the machine is as the playbook wishes.
-    #[must_use]
-    pub fn converged(&self) -> bool {
-        let differs = self.dry_run && self.changed + self.unknown > 0;
-        self.failed + self.not_started == 0 && self.interrupted.is_none() && !differs
-    }
-
-    /// The process's exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        if self.converged() {
-            0
-        } else if self.failed + self.not_started > 0 || self.interrupted.is_some() {
-            1
-        } else {
-            10
-        }
-    }
-}
 
 /// Runs a playbook, or shows what a run would do. On an instance that was prepared for a warm pool, a boot run stays and runs
 /// again once the instance is wanted in service.
@@ -129,7 +48,9 @@ pub fn run(options: &RunOptions, stop: &Stop, listeners: &[Arc<dyn Listener>]) -
     let ended = loop {
         let redactor = Redactor::new();
         let teller = Teller::new(redactor.clone());
-        listeners.iter().for_each(|listener| teller.add(listener.clone()));
+        for listener in listeners {
+            teller.add(listener.clone());
+        }
         match run_once(options, stop, &teller, redactor, &aws) {
             Ok((tally, Some(instance))) => {
                 if !duty::second_pass_begins(&aws, instance, stop, &teller) {
@@ -192,7 +113,7 @@ fn run_once(
     let run = Run {
         id,
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
-        dry_run: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
+        only_looks: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
         options,
         top,
         stop,
@@ -211,7 +132,7 @@ fn run_once(
 struct Run<'a> {
     id: String,
     options: &'a RunOptions,
-    dry_run: bool,
+    only_looks: bool,
     top: Instant,
     stop: &'a Stop,
     teller: Teller,
@@ -251,14 +172,14 @@ impl Run<'_> {
     fn ship_logs(&self, state: &StateFolder, wanted: Result<Option<LogSettings>>) {
         let unable = match (wanted, &self.surroundings.instance) {
             (Ok(None), _) => return,
-            (Ok(Some(settings)), Some(instance)) => match settings.problems().into_iter().next() {
-                Some(problem) => problem,
-                None => {
+            (Ok(Some(settings)), Some(instance)) => {
+                let Some(problem) = settings.problems().into_iter().next() else {
                     let shipping = Shipping::start(settings, &instance.id, &self.aws, state, &self.redactor, &self.teller);
                     let _ = self.shipping.set(shipping);
                     return;
-                }
-            },
+                };
+                problem
+            }
             (Ok(Some(_)), None) => self.surroundings.absent.clone().unwrap_or_else(|| "this is no EC2 instance".to_owned()),
             (Err(error), _) => error.to_string(),
         };
@@ -331,12 +252,14 @@ impl Run<'_> {
             binary_digest: binary_digest.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trigger: self.options.trigger.word().to_owned(),
-            dry_run: self.dry_run,
+            dry_run: self.only_looks,
             steps: playbook.entries.len(),
         });
-        playbook.warnings.iter().for_each(|warning| self.teller.notice(warning.message.clone()));
+        for warning in &playbook.warnings {
+            self.teller.notice(warning.message.clone());
+        }
         let tally = match self.walk(playbook, scope) {
-            Ok(reports) => Tally::of(reports, self.stop.reason(), self.dry_run),
+            Ok(reports) => Tally::of(reports, self.stop.reason(), self.only_looks),
             Err(error) => {
                 let reason = Failure::of(&error, None);
                 self.teller.tell(Event::RunFailed { reason: reason.clone() });
@@ -344,7 +267,7 @@ impl Run<'_> {
                     failed: 1,
                     failure: Some(reason),
                     interrupted: self.stop.reason(),
-                    dry_run: self.dry_run,
+                    dry_run: self.only_looks,
                     ..Tally::default()
                 }
             }
@@ -388,7 +311,7 @@ impl Run<'_> {
             stop: self.stop.clone(),
             folder: Arc::new(playbook.folder),
             deadline,
-            dry_run: self.dry_run,
+            dry_run: self.only_looks,
             is_root: process::is_root(),
             grace: GRACE,
         };
@@ -440,24 +363,6 @@ fn own_digest(state: &StateFolder) -> Result<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn report(ending: Ending) -> Report {
-        Report { number: 1, label: "a".into(), ending, milliseconds: 1, reason: None }
-    }
-
-    #[test]
-    fn exit_codes_are_those_of_the_readme() {
-        let code =
-            |endings: &[Ending], dry_run| Tally::of(endings.iter().copied().map(report).collect(), None, dry_run).exit_code();
-        assert_eq!(code(&[Ending::Unchanged, Ending::Changed, Ending::Skipped, Ending::FailedButAllowed], false), 0);
-        assert_eq!(code(&[Ending::Changed, Ending::Failed], false), 1);
-        assert_eq!(code(&[Ending::Changed, Ending::NotStarted], false), 1);
-        assert_eq!(code(&[Ending::Unchanged, Ending::Skipped], true), 0);
-        assert_eq!(code(&[Ending::Unchanged, Ending::WouldChange], true), 10);
-        assert_eq!(code(&[Ending::Unchanged, Ending::Unknown], true), 10);
-        assert_eq!(code(&[Ending::Failed, Ending::WouldChange], true), 1);
-        assert_eq!(Tally::of(vec![report(Ending::Unchanged)], Some("SIGTERM".into()), false).exit_code(), 1);
-    }
 
     #[test]
     fn run_ids_sort_by_time() {

@@ -45,7 +45,7 @@ pub struct Report {
 enum State {
     Waiting,
     Running { voice: Voice, limit: Instant, since: Instant },
-    Over { outcome: Outcome, order: usize },
+    Over { outcome: Box<Outcome>, order: usize },
 }
 
 enum Message {
@@ -258,7 +258,7 @@ impl Scheduler {
         });
         self.ended += 1;
         let order = self.ended;
-        self.set(index, State::Over { outcome, order });
+        self.set(index, State::Over { outcome: Box::new(outcome), order });
     }
 
     /// Makes outputs and fingerprint known to the steps below.
@@ -337,7 +337,7 @@ impl Scheduler {
 
     fn over(&self) -> impl Iterator<Item = (&About, &Outcome)> {
         self.jobs.iter().zip(&self.states).filter_map(|(job, state)| match state {
-            State::Over { outcome, .. } => Some((job.about(), outcome)),
+            State::Over { outcome, .. } => Some((job.about(), &**outcome)),
             _ => None,
         })
     }

@@ -23,7 +23,14 @@ impl Shipping {
 
     /// Begins to ship the playbook's sources, and what the run says from now on.
     #[must_use]
-    pub fn start(settings: LogSettings, instance: &str, aws: &Aws, state: &StateFolder, redactor: &Redactor, teller: &Teller) -> Arc<Self> {
+    pub fn start(
+        settings: LogSettings,
+        instance: &str,
+        aws: &Aws,
+        state: &StateFolder,
+        redactor: &Redactor,
+        teller: &Teller,
+    ) -> Arc<Self> {
         let telling = teller.clone();
         let plan = Plan {
             settings,

@@ -79,7 +79,7 @@ mod tests {
         let stop = Stop::default();
         let waiting = std::thread::spawn({
             let stop = stop.clone();
-            move || stop.wait_until(Instant::now() + Duration::from_secs(60))
+            move || stop.wait_until(Instant::now() + Duration::from_mins(1))
         });
         stop.stop("SIGTERM");
         stop.stop("SIGINT");

@@ -181,7 +181,7 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
             Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone()))))
         }
     };
-    Outcome { timing, changes, ..outcome }
+    Outcome { changes, timing, ..outcome }
 }
 
 /// Says whose time it was that ended.
@@ -199,7 +199,9 @@ fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: &Facts, v
     let timing = Timing { check: milliseconds(start), ..Timing::default() };
     let outcome = match judged {
         Ok(Forecast::Known(finding)) => {
-            finding.changes.iter().for_each(|change| voice.change(change, false));
+            for change in &finding.changes {
+                voice.change(change, false);
+            }
             let changes = finding.changes.len();
             let (ending, fingerprint) =
                 if changes == 0 { (Ending::Unchanged, finding.fingerprint) } else { (Ending::WouldChange, None) };
@@ -207,7 +209,9 @@ fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: &Facts, v
         }
         Ok(Forecast::Unknown(why, finding)) => {
             let changes = finding.map_or_else(Vec::new, |finding| finding.changes);
-            changes.iter().for_each(|change| voice.change(change, false));
+            for change in &changes {
+                voice.change(change, false);
+            }
             Outcome { changes: changes.len(), ..Outcome::because(Ending::Unknown, why) }
         }
         Err(error) => Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone())))),

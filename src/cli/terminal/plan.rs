@@ -1,6 +1,7 @@
 //! The plan of a dry-run: every step in the order of the playbook, printed at once when all is known.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use super::style::{Style, Tone};
@@ -41,7 +42,7 @@ impl Plan {
     fn draw(&self, known: &Known, milliseconds: u64) -> String {
         let mut text = format!("{}\n\n", self.style.paint(Tone::Strong, &known.heading));
         for notice in &known.notices {
-            text += &format!("note: {}\n", tame(notice));
+            let _ = writeln!(text, "note: {}", tame(notice));
         }
         if let Some(failure) = &known.failure {
             text += &error("error", "there is no plan", failure);
@@ -69,7 +70,7 @@ impl Plan {
         let head = format!("{mark} {number:>2} {}: {word}", labelled(&step.label, &step.kind));
         let mut text = format!("{}\n", self.style.paint(tone(ended), &head));
         for (change, diff) in &step.changes {
-            text += &format!("       {}\n", tame(change));
+            let _ = writeln!(text, "       {}", tame(change));
             if let Some(diff) = diff.as_ref().filter(|_| self.diff) {
                 text += &self.style.diff(diff, "         ");
             }
@@ -78,7 +79,7 @@ impl Plan {
             text += &self.reason(ended, reason);
         }
         if let Some(before) = step.tentative {
-            text += &format!("       tentative: nobody can foresee what step {before} does\n");
+            let _ = writeln!(text, "       tentative: nobody can foresee what step {before} does");
         }
         text
     }
@@ -91,7 +92,7 @@ impl Plan {
         // The step's own line is the title; what is left is indented below it.
         let mut text = String::new();
         for line in drawn.lines().skip(1).filter(|line| !line.is_empty()) {
-            text += &format!("     {}\n", self.style.paint(Tone::Bad, line));
+            let _ = writeln!(text, "     {}", self.style.paint(Tone::Bad, line));
         }
         text
     }

@@ -1,6 +1,7 @@
 //! A run as it goes: a line for every step that ended, and on a terminal one live line for each that is at work.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use super::style::{Style, Tone};
 use super::words::{ending, error, seconds, steps, tame, tone};
 use crate::engine::event::{Ending, Event, Failure, Listener, Stamped};
 
+/// What turns while a step is at work.
+const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
 /// Time between two drawings of the live lines.
 const FRAME: Duration = Duration::from_millis(120);
 
@@ -100,7 +103,6 @@ impl Shared {
         if !self.screen.live || state.finished {
             return String::new();
         }
-        const FRAMES: [char; 4] = ['|', '/', '-', '\\'];
         let spinner = FRAMES.get(state.frame % FRAMES.len()).copied().unwrap_or('|');
         let width = (self.screen.width)().saturating_sub(1);
         let mut text = String::new();
@@ -109,7 +111,7 @@ impl Shared {
             let line = format!("{spinner} {number:>2} {} {elapsed}  {}", step.label, step.doing);
             // A line that wraps could not be erased.
             let line: String = line.chars().take(width).collect();
-            text += &format!("{}\n", self.screen.style.paint(Tone::Quiet, &line));
+            let _ = writeln!(text, "{}", self.screen.style.paint(Tone::Quiet, &line));
         }
         state.drawn = state.running.len();
         text
@@ -180,7 +182,7 @@ impl State {
                 let line = format!("{step:>4} {}: {} ({}){why}", tame(label), ending(*ended), seconds(*milliseconds));
                 let mut text = format!("{}\n", style.paint(tone(*ended), &line));
                 if let (Ending::Failed | Ending::FailedButAllowed, Some(reason)) = (ended, reason) {
-                    text += &format!("\n{}\n", self.step_error(*step, label, *ended, reason));
+                    let _ = writeln!(text, "\n{}", self.step_error(*step, label, *ended, reason));
                 }
                 text
             }

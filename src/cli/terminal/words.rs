@@ -1,5 +1,7 @@
 //! How events, endings and errors are put into words.
 
+use std::fmt::Write as _;
+
 use crate::engine::event::{Ending, Failure};
 
 use super::style::Tone;
@@ -94,7 +96,9 @@ fn skip_sequence(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
 /// An error in its long form: what, where, while doing what, why, and what to do about it.
 pub fn error(severity: &str, title: &str, failure: &Failure) -> String {
     let mut text = format!("{severity}: {}\n", tame(title));
-    let mut line = |name: &str, value: &str| text += &format!("  {:<9}{}\n", format!("{name}:"), tame(value));
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {:<9}{}", format!("{name}:"), tame(value));
+    };
     if let Some(place) = &failure.place {
         line("where", place);
     }
@@ -104,11 +108,11 @@ pub fn error(severity: &str, title: &str, failure: &Failure) -> String {
     if !failure.last_lines.is_empty() {
         text += "  last lines:\n";
         for said in &failure.last_lines {
-            text += &format!("    | {}\n", tame(said));
+            let _ = writeln!(text, "    | {}", tame(said));
         }
     }
     if let Some(hint) = &failure.hint {
-        text += &format!("\nhint: {}\n", tame(hint));
+        let _ = writeln!(text, "\nhint: {}", tame(hint));
     }
     text
 }

@@ -41,7 +41,9 @@ fn write(state: &StateFolder, run: &str, events: Vec<Event>) {
     let teller = Teller::new(Redactor::new());
     let recorder = Arc::new(Recorder::begin(state, &header(run)).unwrap());
     teller.add(recorder.clone());
-    events.into_iter().for_each(|event| teller.tell(event));
+    for event in events {
+        teller.tell(event);
+    }
     assert!(recorder.trouble().is_none());
 }
 

@@ -214,8 +214,7 @@ fn a_steps_time_is_clipped_to_the_runs() {
         });
         let walk = Walk { deadline: Duration::from_millis(500), ..Walk::default() };
         assert_eq!(endings(&walk.of([step])), [Unchanged]);
-        let left = seen.lock().unwrap().unwrap();
-        left
+        seen.lock().unwrap().unwrap()
     };
     assert!(asked(Some(200)) <= 200);
     assert!((201..=500).contains(&asked(Some(60_000))));
