@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::installed::{FOLDER, Installed, RECORD};
 use super::overrides::OverrideArguments;
 use super::{STATE, terminal};
 use crate::error::{Context as _, Error, Kind, Result};
@@ -26,8 +27,6 @@ use units::Wish;
 
 /// Where the binary belongs: the units name it.
 const AGENT: &str = "/usr/local/bin/agent";
-/// Where a local playbook is copied to, with the files of its folder. Root's alone: variables may be nobody else's business.
-const FOLDER: &str = "/etc/bootstrap-agent";
 /// Where units are written.
 const UNITS: &str = "/etc/systemd/system";
 /// Following has no limit of its own: no lifecycle action lives longer than this.
@@ -77,6 +76,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().doing(|| "starting".into())?;
     let host = hands(&playbook.folder, &arguments.state_dir, runtime.handle());
     let (location, overrides) = put_in_place(&host, &arguments.playbook, &overrides)?;
+    let record = Installed { playbook: location.clone(), vars: overrides.files.clone(), set: overrides.values.clone() };
+    let text = serde_json::to_string(&record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+    let path = Path::new(FOLDER).join(RECORD);
+    host.write_file(&NewFile { path, content: text.into(), owner: None, group: None, mode: 0o600 })?;
     let wish = Wish { agent: AGENT, location, overrides, state: absolute(&arguments.state_dir)?, every: arguments.timer };
     for (name, text) in units::texts(&wish, !arguments.no_timer) {
         let root = Some("root".to_owned());
@@ -128,10 +131,7 @@ fn put_in_place(host: &Host, location: &Location, overrides: &Overrides) -> Resu
     let folder = Path::new(FOLDER);
     host.make_directory(folder, &Attributes { mode: Some(0o700), ..Attributes::default() })?;
     let mut installed = Overrides { files: Vec::new(), values: overrides.values.clone() };
-    let usual = folder.join("playbook.yaml");
     let Location::Path(path) = location else {
-        // A copy of an earlier installation is not what is installed now.
-        host.remove(&usual)?;
         installed.files = copy_vars(host, &overrides.files, None)?;
         return Ok((location.to_string(), installed));
     };
@@ -142,11 +142,6 @@ fn put_in_place(host: &Host, location: &Location, overrides: &Overrides) -> Resu
     installed.files = copy_vars(host, &overrides.files, Some(&home))?;
     let name = file.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("`{}` is no file", file.display())))?;
     let copy = folder.join(name);
-    if copy != usual {
-        // It keeps its name, because a playbook may be called like its file; `agent run` alone finds it all the same.
-        host.remove(&usual)?;
-        host.make_link(&usual, Path::new(name), &Attributes::default())?;
-    }
     Ok((copy.display().to_string(), installed))
 }
 

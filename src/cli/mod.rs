@@ -6,6 +6,7 @@ pub mod check;
 mod completions;
 mod facts;
 mod install;
+mod installed;
 mod json;
 pub mod overrides;
 mod run;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::installed::{self, Installed};
 use super::json::JsonLines;
 use super::overrides::OverrideArguments;
 use super::{STATE, fail, terminal};
@@ -14,12 +15,9 @@ use crate::engine::options::{RunOptions, Trigger};
 use crate::engine::run::run as carry_out;
 use crate::engine::stop::Stop;
 use crate::engine::tally::Refusal;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::host::process;
 use crate::playbook::Location;
-
-/// Where `agent install` leaves the playbook, or the address of it.
-const INSTALLED: &str = "/etc/bootstrap-agent/playbook.yaml";
 
 /// Make this machine what the playbook says; with --dry-run, show what would be done
 #[derive(Debug, Args)]
@@ -78,9 +76,14 @@ enum By {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let overrides = arguments.overrides.overrides();
+    let (location, overrides) = match &arguments.playbook {
+        Some(named) => (named.clone(), overrides),
+        None => Installed::read(Path::new(installed::FOLDER))?.with(overrides)?,
+    };
     let options = RunOptions {
-        location: location(arguments.playbook.as_ref(), Path::new(INSTALLED))?,
-        overrides: arguments.overrides.overrides(),
+        location,
+        overrides,
         dry_run: arguments.dry_run,
         online: arguments.online,
         run_guards: arguments.run_guards,
@@ -108,30 +111,4 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Err(Refusal::Error(error)) => fail(&error),
     })
-}
-
-/// What the user named, or what is installed.
-fn location(named: Option<&Location>, installed: &Path) -> Result<Location> {
-    match named {
-        Some(location) => Ok(location.clone()),
-        None if installed.exists() => Ok(Location::Path(installed.to_owned())),
-        None => Err(Error::new(Kind::Usage, "no playbook was named, and none is installed")
-            .hint("name one: `agent run playbook.yaml`, or install one: `agent install --playbook playbook.yaml`")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_a_name_the_installed_playbook_is_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let installed = folder.path().join("playbook.yaml");
-        let error = location(None, &installed).unwrap_err();
-        assert_eq!(error.kind(), Kind::Usage);
-        std::fs::write(&installed, "").unwrap();
-        assert_eq!(location(None, &installed).unwrap(), Location::Path(installed.clone()));
-        assert_eq!(location(Some(&Location::UserData), &installed).unwrap(), Location::UserData);
-    }
 }
