@@ -37,14 +37,16 @@ pub enum Forecast {
 /// Whatever keeps its check from telling and has nothing to do with what is pending.
 pub fn judge(step: &dyn AnyStep, uses: &[String], facts: &Facts, pending: &[Pending], is_root: bool) -> Result<Forecast> {
     let touches = step.touches();
-    let blocker = pending.iter().rev().find(|earlier| depends_on(&touches, uses, earlier)).map(cannot_tell);
-    match (step.check(facts), blocker) {
-        (Ok(_), Some(why)) => Ok(Forecast::Unknown(why, None)),
-        (Ok(finding), None) => match finding.unknown.clone() {
+    // Looking would cost time and tell nothing: whatever it answers is about a machine that will not be there any more.
+    if let Some(earlier) = pending.iter().rev().find(|earlier| depends_on(&touches, uses, earlier)) {
+        return Ok(Forecast::Unknown(cannot_tell(earlier), None));
+    }
+    match step.check(facts) {
+        Ok(finding) => match finding.unknown.clone() {
             Some(why) => Ok(Forecast::Unknown(why, Some(finding))),
             None => Ok(Forecast::Known(finding)),
         },
-        (Err(error), blocker) => match excuse(&error, blocker, pending, is_root) {
+        Err(error) => match excuse(&error, pending, is_root) {
             Some(why) => Ok(Forecast::Unknown(why, None)),
             None => Err(error),
         },
@@ -58,10 +60,10 @@ pub fn cannot_tell(earlier: &Pending) -> String {
 }
 
 /// Why a failed check is no failure in a dry-run, if it is none.
-fn excuse(error: &Error, blocker: Option<String>, pending: &[Pending], is_root: bool) -> Option<String> {
+fn excuse(error: &Error, pending: &[Pending], is_root: bool) -> Option<String> {
     match error.kind() {
         // Whatever is missing may be made by what is still to run.
-        Kind::Missing => blocker.or_else(|| pending.last().map(cannot_tell)),
+        Kind::Missing => pending.last().map(cannot_tell),
         Kind::Denied if !is_root => Some(format!("cannot tell without root: {error}")),
         _ => None,
     }
