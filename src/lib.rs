@@ -4,25 +4,25 @@
 //! The folders, in layer order: a file uses only what stands below it, and files in `steps/` never use each other. A test
 //! (`tests/architecture.rs`) keeps it so.
 
-/// One file per command; `terminal` is the only file that prints.
+// One file per command; `terminal` is the only file that prints.
 pub mod cli;
-/// Graph and scheduler, events as values, deadline, run record, lock.
+// Graph and scheduler, events as values, deadline, run record, lock.
 pub mod engine;
-/// The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
+// The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
 pub mod lifecycle;
-/// Text to `Playbook`: all problems at once, each with file:line:column; variables, expressions, secrets block.
+// Text to `Playbook`: all problems at once, each with file:line:column; variables, expressions, secrets block.
 pub mod playbook;
-/// One file per step type; `mod.rs` holds the table of types.
+// One file per step type; `mod.rs` holds the table of types.
 pub mod steps;
-/// The shipper: tail, journal, batch, send.
+// The shipper: tail, journal, batch, send.
 pub mod logs;
-/// THE CONTRACT of a step.
+// THE CONTRACT of a step.
 pub mod step;
-/// Every touch of the outside world, in our words.
+// Every touch of the outside world, in our words.
 pub mod host;
-/// Secrets as a type, and the redactor.
+// Secrets as a type, and the redactor.
 pub mod secret;
-/// One error for the whole agent.
+// One error for the whole agent.
 pub mod error;
 
 // Deliberately absent: plugins, global state, `utils`, undo of steps, an orchestrator for many machines.

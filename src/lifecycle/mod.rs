@@ -1,7 +1,7 @@
 //! The Auto Scaling lifecycle hook: decide, write it down, flush the logs, report it, retry the report.
 //!
 //! Only a boot run decides. An error while reporting CONTINUE never becomes ABANDON: what could not be sent stays on disk and is
-//! sent by the next run. Whoever uses this sees [`Watch`] (finds the hook, keeps it waiting), [`conclude`] (the verdict's way
+//! sent by the next run. Whoever uses this sees [`Watch`] (finds the hook, keeps it waiting), [`conclude()`] (the verdict's way
 //! out), [`send_pending`] (for runs that decide nothing) and [`wait_for_service`] (between a warm pool's two passes).
 
 mod conclude;

@@ -70,7 +70,7 @@ impl Watch {
     /// Who waits for an answer. Looks again if there was nobody or nobody could be asked: a hook may be made after its group.
     ///
     /// # Errors
-    /// As [`find`].
+    /// As [`find()`].
     pub fn whom_to_tell(&self, deadline: Instant) -> Result<Found> {
         let found = loop {
             let found = self.shared.lock().found.clone();
