@@ -105,6 +105,10 @@ impl UnitFacts {
         match (self.sub_state.as_str(), self.restarts) {
             ("auto-restart", 0) => Some(format!("it died at its start: {how}{result}")),
             (_, 0) => None,
+            // Just then it may be up again, and systemd says nothing of how it ended before.
+            (_, times) if self.exit_status == 0 && !self.signalled => {
+                Some(format!("it dies and is restarted by systemd, {times} times so far{result}"))
+            }
             (_, times) => Some(format!("it dies and is restarted by systemd, {times} times so far: {how}{result}")),
         }
     }
@@ -169,6 +173,8 @@ mod tests {
         assert_eq!(dying("failed", "failed", 0).trouble().unwrap(), "it failed: its main process ended with exit status 1");
         assert!(dying("activating", "auto-restart", 0).trouble().unwrap().starts_with("it died at its start"));
         assert!(dying("active", "running", 3).trouble().unwrap().contains("3 times so far"));
+        let up_again = UnitFacts { exit_status: 0, ..dying("active", "running", 2) };
+        assert_eq!(up_again.trouble().unwrap(), "it dies and is restarted by systemd, 2 times so far");
         assert_eq!(dying("activating", "start", 0).trouble(), None);
         assert!(dying("activating", "start", 0).is_starting());
         assert_eq!(dying("inactive", "dead", 0).trouble(), None);

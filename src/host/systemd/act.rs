@@ -89,8 +89,7 @@ impl Host {
             let _ = self.systemctl(&["reset-failed", "--", unit]);
         }
         let asked = match verb {
-            // What is wanted at boot is read at boot; a reload of everything now would only cost time.
-            Verb::Enable | Verb::Disable => self.systemctl(&["--no-reload", verb.argument(), "--", unit]),
+            Verb::Enable | Verb::Disable => self.enable_or_disable(unit, verb),
             _ => self.systemctl(&[verb.argument(), "--", unit]),
         };
         let done = match asked {
@@ -100,6 +99,14 @@ impl Host {
             Err(error) => Err(error),
         };
         done.doing(|| format!("{verb} `{unit}`"))
+    }
+
+    /// What is wanted at boot is read at boot, so a reload of everything would only cost time, unless the unit is loaded: then
+    /// systemd goes on saying what it read last.
+    fn enable_or_disable(&self, unit: &str, verb: Verb) -> Result<()> {
+        let before = self.unit(unit)?.unit_file_state;
+        self.systemctl(&["--no-reload", verb.argument(), "--", unit])?;
+        if self.unit(unit)?.unit_file_state == before { self.daemon_reload() } else { Ok(()) }
     }
 
     /// Queues the start and comes back at once: whoever waits inside the boot would wait for himself.
