@@ -1,6 +1,7 @@
 //! Installed packages and how to change them: apt. This file says what is installed; `apt` changes it, `locks` waits for others.
 
 mod apt;
+mod archive;
 mod failure;
 mod locks;
 mod request;
@@ -129,14 +130,14 @@ impl Facts {
             return Err(Error::new(Kind::Missing, format!("there is no package file `{}`", path.display())));
         }
         let shown = path.display().to_string();
-        let asked = Invocation::new("dpkg-deb", &["--show", "--showformat", "${Package}\\t${Version}", &shown]);
+        let asked = Invocation::new("dpkg-deb", &["--ctrl-tarfile", &shown]);
         let output = self.ask(&asked).map_err(|error| match error.kind() {
             Kind::Missing => no_apt(),
             _ => error,
         })?;
-        let text = output.text();
-        match text.trim().split_once('\t') {
-            Some((name, version)) if output.success() => Ok((name.to_owned(), version.to_owned())),
+        let field = |name| archive::control_field(&output.stdout, name);
+        match (field("Package"), field("Version")) {
+            (Some(name), Some(version)) if output.success() => Ok((name, version)),
             _ => Err(Error::new(Kind::Failed, format!("`{shown}` is not a Debian package"))),
         }
         .doing(|| format!("reading `{shown}`"))
