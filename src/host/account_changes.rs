@@ -70,7 +70,7 @@ impl Host {
             words.push("--system");
         }
         words.extend(["--", &user.name]);
-        self.execute(&Invocation::new("useradd", &words)).map(drop)
+        self.change_accounts("useradd", &words)
     }
 
     /// Changes one thing about the user.
@@ -87,7 +87,7 @@ impl Host {
         };
         let mut words = options.to_vec();
         words.extend([value.as_str(), "--", name]);
-        self.execute(&Invocation::new("usermod", &words)).map(drop)
+        self.change_accounts("usermod", &words)
     }
 
     /// Removes the user; the home directory stays.
@@ -95,7 +95,7 @@ impl Host {
     /// # Errors
     /// Whatever `userdel` says.
     pub fn remove_user(&self, name: &str) -> Result<()> {
-        self.execute(&Invocation::new("userdel", &["--", name])).map(drop)
+        self.change_accounts("userdel", &["--", name])
     }
 
     /// Makes the group.
@@ -109,7 +109,7 @@ impl Host {
             words.push("--system");
         }
         words.extend(["--", name]);
-        self.execute(&Invocation::new("groupadd", &words)).map(drop)
+        self.change_accounts("groupadd", &words)
     }
 
     /// Removes the group.
@@ -117,6 +117,11 @@ impl Host {
     /// # Errors
     /// Whatever `groupdel` says.
     pub fn remove_group(&self, name: &str) -> Result<()> {
-        self.execute(&Invocation::new("groupdel", &["--", name])).map(drop)
+        self.change_accounts("groupdel", &["--", name])
+    }
+
+    /// Killed half-way, these programs leave their own lock files in `/etc`.
+    fn change_accounts(&self, program: &str, words: &[&str]) -> Result<()> {
+        self.execute(&Invocation::new(program, words).outliving()).map(drop)
     }
 }

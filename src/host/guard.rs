@@ -50,7 +50,7 @@ impl UserProgram {
             directory: self.directory.clone(),
             user: self.user.clone(),
             timeout: self.timeout,
-            live: false,
+            ..Invocation::default()
         })
     }
 

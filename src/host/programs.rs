@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 
 use self::become_user::Identity;
 use super::accounts::{Account, Databases};
-use super::{Facts, Host, LineSink, WorldOptions};
+use super::{Facts, Host, LineSink, WorldOptions, run_lock};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Redactor, Sensitive};
 
@@ -42,6 +42,8 @@ pub struct Invocation {
     pub timeout: Option<Duration>,
     /// Whether its lines are shown while it runs.
     pub live: bool,
+    /// Whether it ends its work though the agent has died: it is over in a moment, and half of its work would be worse.
+    pub outlives: bool,
 }
 
 impl Invocation {
@@ -54,6 +56,13 @@ impl Invocation {
     #[must_use]
     pub fn live(mut self) -> Self {
         self.live = true;
+        self
+    }
+
+    /// The same, which ends its work though the agent has died.
+    #[must_use]
+    pub fn outliving(mut self) -> Self {
+        self.outlives = true;
         self
     }
 
@@ -195,13 +204,20 @@ pub struct RealPrograms {
     environment: IndexMap<String, String>,
     redactor: Redactor,
     accounts: Databases,
+    /// Where the records are kept.
+    state: std::path::PathBuf,
 }
 
 impl RealPrograms {
     /// Programs with this run's environment.
     #[must_use]
     pub fn new(options: &WorldOptions) -> Self {
-        Self { environment: options.environment.clone(), redactor: options.redactor.clone(), accounts: Databases::of_machine() }
+        Self {
+            environment: options.environment.clone(),
+            redactor: options.redactor.clone(),
+            accounts: Databases::of_machine(),
+            state: options.state.clone(),
+        }
     }
 
     /// Who runs it, and their account; `None` for ourselves where we have no account.
@@ -242,7 +258,8 @@ impl Programs for RealPrograms {
                 Error::new(Kind::Missing, format!("there is no program `{}`", invocation.program))
                     .hint("install the package that brings it, or check its name and the `PATH` under `env:`")
             })?;
-        let child = become_user::spawn(invocation, &program, &environment, directory, identity)?;
+        let mark = if invocation.outlives { run_lock::mark_at_work(&self.state) } else { None };
+        let child = become_user::spawn(invocation, &program, &environment, directory, identity, mark.as_deref())?;
         supervise::to_the_end(child, invocation, deadline, lines, &self.redactor)
     }
 

@@ -4,11 +4,28 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::state::{LOCK_FILE, StateFolder};
 use crate::error::{Context as _, Error, Result};
+
+/// How long a run that was killed may linger. A child that is just being started has its parent's descriptors, and with them the
+/// lock, until its program begins; and some programs end their work without the agent.
+const LINGERING: Duration = Duration::from_secs(5);
+/// Shared by the programs that end their work though the agent has died.
+const AT_WORK: &str = "at-work.lock";
+
+/// What a program that outlives its agent holds until it ends, so that the next run does not meet it at work. `None` where no state
+/// is kept.
+pub(in crate::host) fn mark_at_work(state: &Path) -> Option<Flock<File>> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(state.join(AT_WORK)).ok()?;
+    Flock::lock(file, FlockArg::LockSharedNonblock).ok()
+}
 
 /// The right to run. Let go by dropping it, or by ending in whatever way.
 #[derive(Debug)]
@@ -23,12 +40,42 @@ pub struct Holder {
     pub words: String,
 }
 
+impl Holder {
+    /// Whether the process that wrote these words is there; also when nobody can tell.
+    fn lives(&self) -> bool {
+        let id = self.words.strip_prefix("process ").and_then(|rest| rest.split(',').next());
+        id.is_none_or(|id| Path::new("/proc").join(id).exists())
+    }
+}
+
 impl StateFolder {
     /// Takes the lock, or says who has it.
     ///
     /// # Errors
     /// When the lock file cannot be made.
     pub fn take_run_lock(&self) -> Result<std::result::Result<RunLock, Holder>> {
+        let begun = Instant::now();
+        loop {
+            let taken = self.try_run_lock()?;
+            let waits = match &taken {
+                Err(holder) => !holder.lives(),
+                Ok(_) => self.something_is_at_work(),
+            };
+            if !waits || begun.elapsed() >= LINGERING {
+                return Ok(taken);
+            }
+            drop(taken);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Whether a program that outlives its agent still ends its work.
+    fn something_is_at_work(&self) -> bool {
+        let file = File::open(self.path().join(AT_WORK));
+        file.is_ok_and(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err())
+    }
+
+    fn try_run_lock(&self) -> Result<std::result::Result<RunLock, Holder>> {
         let file = self.open_lock().doing(|| format!("opening `{}`", self.path().join(LOCK_FILE).display()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
@@ -91,6 +138,22 @@ mod tests {
         drop(lock);
         assert_eq!(state.run_lock_holder(), None);
         assert!(state.take_run_lock().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_outlasts_its_holder_for_a_moment_is_waited_for() {
+        let outer = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(outer.path());
+        let mut lock = state.take_run_lock().unwrap().unwrap();
+        lock._lock.rewind().unwrap();
+        // No process has this number: it is above the kernel's limit.
+        lock._lock.write_all(b"process 4999999, since").unwrap();
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(lock);
+        });
+        assert!(state.take_run_lock().unwrap().is_ok());
+        child.join().unwrap();
     }
 
     #[test]

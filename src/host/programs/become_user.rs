@@ -4,8 +4,9 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -32,6 +33,7 @@ pub fn spawn(
     environment: &IndexMap<String, Sensitive>,
     directory: &Path,
     identity: Option<Identity>,
+    kept_open: Option<&File>,
 ) -> Result<Child> {
     if !directory.is_dir() {
         return Err(Error::new(
@@ -51,10 +53,11 @@ pub fn spawn(
         .process_group(0);
     let directory = CString::new(directory.as_os_str().as_bytes())
         .map_err(|_| Error::new(Kind::Playbook, "a directory's name holds a NUL byte"))?;
-    let parent = nix::unistd::getpid();
+    let kept_open = kept_open.map(AsRawFd::as_raw_fd);
+    let parent = (!invocation.outlives).then(nix::unistd::getpid);
     // SAFETY: between fork and exec only system calls are made, on memory that was allocated before the fork.
     unsafe {
-        command.pre_exec(move || prepare(identity.as_ref(), &directory, parent));
+        command.pre_exec(move || prepare(identity.as_ref(), &directory, parent, kept_open));
     }
     command.spawn().map_err(|error| {
         let kind = if error.kind() == io::ErrorKind::PermissionDenied { Kind::Denied } else { Kind::Failed };
@@ -69,7 +72,12 @@ pub fn spawn(
 }
 
 /// Runs in the child, after fork and before exec.
-fn prepare(identity: Option<&Identity>, directory: &CString, parent: nix::unistd::Pid) -> io::Result<()> {
+fn prepare(
+    identity: Option<&Identity>,
+    directory: &CString,
+    parent: Option<nix::unistd::Pid>,
+    kept_open: Option<RawFd>,
+) -> io::Result<()> {
     // SAFETY: plain system calls; pointers are to live memory of the right type and length.
     unsafe {
         // A crash must not leave secrets from the environment or standard input in a core file.
@@ -86,9 +94,14 @@ fn prepare(identity: Option<&Identity>, directory: &CString, parent: nix::unistd
         // A program must not outlive the agent that waits for it, or the next run would meet it at work. The signal comes when
         // the thread that started the child ends; that is the thread which waits for it. It is the gentle signal, since dpkg and
         // pip put things in order on it. After the switch of user, which would clear it.
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
-        if libc::getppid() != parent.as_raw() {
-            return Err(io::ErrorKind::Interrupted.into());
+        if let Some(descriptor) = kept_open {
+            check(libc::fcntl(descriptor, libc::F_SETFD, 0))?;
+        }
+        if let Some(parent) = parent {
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
+            if libc::getppid() != parent.as_raw() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
         }
     }
     Ok(())

@@ -6,7 +6,12 @@ use super::*;
 use crate::secret::Secret;
 
 fn programs() -> RealPrograms {
-    RealPrograms { environment: IndexMap::new(), redactor: Redactor::new(), accounts: Databases::of_machine() }
+    RealPrograms {
+        environment: IndexMap::new(),
+        redactor: Redactor::new(),
+        accounts: Databases::of_machine(),
+        state: std::path::PathBuf::new(),
+    }
 }
 
 fn sh(script: &str) -> Invocation {
