@@ -44,6 +44,12 @@ enum Command {
     Errand,
 }
 
+/// The whole command line, for whoever checks what is written about it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Reads the arguments, does what they say.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -1,0 +1,173 @@
+//! Keeps what people read true: every playbook and every playbook in README is accepted, every command line in README parses, and
+//! the JSON Schema beside the package is what the types say. `UPDATE=1 cargo test --test documentation` writes the schema anew.
+
+use std::path::{Path, PathBuf};
+
+use bootstrap_agent::playbook::{Location, Overrides, Playbook};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The fenced blocks of a Markdown text: their language and their lines.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        match (line.trim_start().strip_prefix("```"), &mut open) {
+            (Some(language), None) => open = Some((language.trim().to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (None, Some((_, lines))) => *lines += &format!("{line}\n"),
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a fence is not closed");
+    found
+}
+
+/// A value for every variable that a playbook insists on: the first of its `one_of`, else any text.
+fn required(text: &str) -> Vec<(String, String)> {
+    text.lines()
+        .filter(|line| line.contains("required: true"))
+        .filter_map(|line| {
+            let name = line.split(':').next()?.trim().to_owned();
+            let choices = line.split_once("one_of: [").map(|(_, rest)| rest.split([',', ']']).next().unwrap_or_default());
+            Some((name, choices.unwrap_or("anything").trim().to_owned()))
+        })
+        .collect()
+}
+
+fn accepted(path: &Path, overrides: &Overrides) {
+    if let Err(problems) = Playbook::load(&Location::Path(path.to_owned()), overrides) {
+        panic!("{}\n{problems}", path.display());
+    }
+}
+
+#[test]
+fn every_playbook_is_accepted_in_every_environment() {
+    let folder = root().join("playbooks");
+    let of = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        found.sort();
+        found
+    };
+    let environments = of(&folder.join("vars"));
+    let playbooks = of(&folder);
+    assert!(!playbooks.is_empty() && !environments.is_empty(), "no playbook, or no environment");
+    for playbook in playbooks {
+        for environment in &environments {
+            accepted(&playbook, &Overrides { files: vec![environment.clone()], values: Vec::new() });
+        }
+    }
+}
+
+#[test]
+fn every_playbook_in_the_readme_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = 0;
+    for (language, text) in blocks(&readme()) {
+        if language == "yaml" && text.lines().any(|line| line.starts_with("version:")) {
+            let path = folder.path().join("README.yaml");
+            std::fs::write(&path, &text).unwrap();
+            accepted(&path, &Overrides { files: Vec::new(), values: required(&text) });
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "README shows no playbook");
+}
+
+/// The words of a command line as a shell would split them, up to whatever is not the agent's: a comment, a pipe, a redirection.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for character in line.chars() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '#' | '|' | '>' | '&' | ';') => break,
+            (None, ' ') => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(character),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The agent's command lines in a block: with or without a prompt, `sudo` and variables before them.
+fn command_lines(block: &str) -> Vec<Vec<String>> {
+    let joined = block.replace("\\\n", " ");
+    joined
+        .lines()
+        .filter_map(|line| {
+            let words = words(line.trim().trim_start_matches("$ "));
+            let before = |word: &String| word == "sudo" || word.contains('=');
+            let at = words.iter().position(|word| !before(word))?;
+            (Path::new(&words[at]).file_name()? == "agent").then(|| words[at..].to_vec())
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_line_in_the_readme_parses() {
+    let mut seen = 0;
+    for (language, text) in blocks(&readme()) {
+        if ["", "sh", "bash", "console", "text"].contains(&language.as_str()) {
+            for line in command_lines(&text) {
+                // A line that is cut short for the reader is no command line.
+                if line.iter().any(|word| word.contains('…') || word == "...") {
+                    continue;
+                }
+                if let Err(error) = bootstrap_agent::cli::command().try_get_matches_from(&line) {
+                    let help = error.kind() == clap::error::ErrorKind::DisplayHelp
+                        || error.kind() == clap::error::ErrorKind::DisplayVersion;
+                    assert!(help, "`{}`: {error}", line.join(" "));
+                }
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "README shows no command line");
+}
+
+#[test]
+fn a_command_line_is_found_wherever_a_reader_would() {
+    let block = "$ sudo A=b agent run \\\n  --set 'x=a b' p.yaml # c\n  target/debug/agent check p > f\nnot agent\n";
+    let expected = vec![vec!["agent", "run", "--set", "x=a b", "p.yaml"], vec!["target/debug/agent", "check", "p"]];
+    assert_eq!(command_lines(block), expected);
+    assert_eq!(blocks("a\n```sh\nx\n```\nb\n```\ny\n```\n"), [("sh".into(), "x\n".into()), (String::new(), "y\n".into())]);
+    assert_eq!(required("  environment: { required: true, one_of: [prod, dev] }\n"), [("environment".into(), "prod".into())]);
+}
+
+fn helps(command: &clap::Command, name: &str) -> usize {
+    let help = command.clone().render_long_help().to_string();
+    assert!(help.contains("Example"), "`{name} --help` carries no example:\n{help}");
+    let visible = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
+    1 + visible.map(|inner| helps(inner, &format!("{name} {}", inner.get_name()))).sum::<usize>()
+}
+
+#[test]
+fn the_help_of_every_command_carries_an_example() {
+    let seen = helps(&bootstrap_agent::cli::command(), "agent");
+    assert!(seen > 6, "only {seen} commands");
+}
+
+#[test]
+fn the_schema_beside_the_package_is_what_the_types_say() {
+    let path = root().join("packaging/playbook.schema.json");
+    let mut text = serde_json::to_string_pretty(&bootstrap_agent::playbook::schema()).unwrap();
+    text.push('\n');
+    for row in bootstrap_agent::steps::STEP_TYPES {
+        assert!(text.contains(&format!("\"{}\"", row.kind)), "the schema does not know `{}`", row.kind);
+    }
+    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "{} is not what the types say; UPDATE=1 cargo test --test documentation writes it", path.display());
+}
