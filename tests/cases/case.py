@@ -1,100 +1,125 @@
-"""One behaviour, one folder: a machine made of overlays, the real binary, and the laws that hold for every case.
+"""One behaviour, one folder: a machine, the real binary, and what the folder expects.
 
-A case folder holds `playbook.yaml` and, as needed: `case.yaml` (settings, below), `before.sh` (makes the machine as it is found, run
-inside it), `check.sh` (looks at the result from inside; must end 0), and the expected `plan.txt`, `run.txt` and `after.txt`.
-`UPDATE=1` writes the expected files anew; read the difference before you commit it.
+A case folder holds `playbook.yaml` and, as needed: `case.yaml` (settings, below), `outside.sh` (run in a copy of the folder, outside of
+the machine, whose programs it does not need: it has no git), `before.sh` (makes the machine as it is found, run
+inside it), `daemons.sh` (starts what was running already; returns when it is up), `between.sh` (what happens to the machine between
+the first run and the second), `check.sh` (looks at the result from inside; must end 0), and the expected `plan.txt`, `run.txt` and
+`after.txt`. `UPDATE=1` writes the expected files anew; read the difference before you commit it.
 
-Settings: `arguments` (for every command), `run_exit` (0), `plan_exit` (10), `always` (why the second run does something),
-`secrets` (name: value, given with --secrets-from), `uncut` (why the run is not cut short), `timeout` (seconds, 60).
+A folder whose `case.yaml` says `refused: true` holds a playbook that no command accepts: `check.txt` is what `agent check` says.
+
+Settings: `arguments` (for every command), `run_arguments` (for `agent run` only), `run_exit` (0), `plan_exit` (10), `always` (why the second run does something),
+`secrets` (name: value, given with --secrets-from), `systemd` (true: the machine is booted), `side_by_side` (true: what steps say is sorted), `uncut` (why the run is not cut short),
+`timeout` (seconds, 60).
 """
 
-import json
+import difflib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, List, Optional, Union
 
-import tree
+import cut
 import yaml
-from instance import layers
-from instance.command import run
+from booted import Booted, Power
+from chroot import Chroot
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 STATE = "var/lib/bootstrap-agent"
-
-
-class Machine:
-    """A root directory in which the agent runs: the prepared Debian below, what is written on top."""
-
-    def __init__(self, directory: Path, lower: List[Path]):
-        self.upper, self.root = directory / "upper", directory / "root"
-        self.lower = lower
-        layers.stack(lower, self.upper, directory / "work", self.root)
-        for name, kind in (("proc", "proc"), ("sys", "sysfs")):
-            run(["mount", "-t", kind, kind, self.root / name])
-        run(["mount", "--bind", "/dev", self.root / "dev"])
-
-    def close(self) -> None:
-        """Takes the mounts away."""
-        for name in ("dev", "sys", "proc", ""):
-            subprocess.run(["umount", "--lazy", str(self.root / name)], check=False)
-
-    def command(self, argv: List[str]) -> List[str]:
-        """The command line that runs a program inside."""
-        return ["chroot", str(self.root), "/usr/bin/env", "-i", f"PATH={PATH}", "LANG=C.UTF-8", "HOME=/root", "AWS_EC2_METADATA_DISABLED=true",
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9", *argv]
-
-    def run(self, argv: List[str], timeout: float) -> subprocess.CompletedProcess:
-        """Runs a program inside to its end."""
-        return subprocess.run(self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, errors="replace")
+Machine = Union[Booted, Chroot]
+# An account that owns nothing.
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 class Case:
     """A case folder and the machine as it is found."""
 
-    def __init__(self, folder: Path, binary: Path, base: List[Path], work: Path):
+    def __init__(self, folder: Path, binary: Path, base: List[Path], power: Power):
         self.folder = folder
         settings = folder / "case.yaml"
         self.settings: Dict = yaml.safe_load(settings.read_text()) or {} if settings.exists() else {}
         self.secrets: Dict[str, object] = self.settings.get("secrets", {})
         self.timeout = float(self.settings.get("timeout", 60))
-        self._work = work
-        self._count = 0
-        files = work / "files"
+        # Overlays cannot stand on another overlay, so not below the checkout.
+        self._work = Path(tempfile.mkdtemp(prefix="bootstrap-agent-case-", dir="/var/tmp"))
+        self._work.chmod(0o755)
+        self._power = power
+        self._machines: List[Machine] = []
+        self._made = 0
+        try:
+            self._lower = self._prepare(binary, base)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, binary: Path, base: List[Path]) -> List[Path]:
+        files = self._work / "files"
         (files / "usr/local/bin").mkdir(parents=True)
-        shutil.copy(binary, files / "usr/local/bin/agent")
-        shutil.copytree(folder, files / ".case")
+        try:
+            os.link(binary, files / "usr/local/bin/agent")
+        except OSError:
+            shutil.copy(binary, files / "usr/local/bin/agent")
+        shutil.copytree(self.folder, files / ".case")
+        if (self.folder / "outside.sh").exists():
+            subprocess.run(["sh", "-eu", "outside.sh"], cwd=files / ".case", check=True, stdin=subprocess.DEVNULL, capture_output=True)
         if self.secrets:
             (files / ".case/secrets.yaml").write_text(yaml.safe_dump(self.secrets))
-        self._lower = [files, *base]
-        before = folder / "before.sh"
-        if before.exists():
-            machine = self._machine("before", self._lower)
+        lower = [files, *base]
+        if (self.folder / "before.sh").exists():
+            machine = Chroot(self._work / "before", lower)
             try:
-                done = machine.run(["sh", "-eu", "/.case/before.sh"], 300)
-                assert done.returncode == 0, f"before.sh failed:\n{done.stdout}{done.stderr}"
+                self._script(machine, "before.sh")
             finally:
                 machine.close()
-            self._lower = [machine.upper, *self._lower]
+            lower = [machine.upper, *lower]
+        return lower
 
-    def _machine(self, name: str, lower: List[Path]) -> Machine:
-        return Machine(self._work / name, lower)
+    def close(self) -> None:
+        """Removes every machine of the case."""
+        for machine in self._machines:
+            machine.close()
+        shutil.rmtree(self._work, ignore_errors=True)
 
     def fresh(self) -> Machine:
         """The machine as it is found."""
-        self._count += 1
-        return self._machine(f"machine-{self._count}", self._lower)
+        self._made += 1
+        directory = self._work / f"machine-{self._made}"
+        booted = self.settings.get("systemd")
+        machine = self._power.launch(self._lower, directory) if booted else Chroot(directory, self._lower)
+        self._machines.append(machine)
+        if (self.folder / "daemons.sh").exists():
+            self._script(machine, "daemons.sh")
+            machine.is_as_found()
+        return machine
 
-    def agent(self, *options: str) -> List[str]:
+    def gone(self, machine: Machine) -> None:
+        """This one is not needed any more."""
+        self._machines.remove(machine)
+        machine.close()
+
+    def script(self, machine: Machine, name: str) -> None:
+        """Runs a script of the folder inside, if there is one."""
+        if (self.folder / name).exists():
+            self._script(machine, name)
+
+    def _script(self, machine: Machine, name: str) -> None:
+        # Daemons keep an output open; a file can be left to them, a pipe would be waited for.
+        log = Path(machine.upper).parent / f"{name}.log"
+        with open(log, "w+") as output:
+            done = subprocess.run(
+                machine.command(["sh", "-eu", f"/.case/{name}"]), stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=300,
+            )
+        assert done.returncode == 0, f"{name} failed:\n{log.read_text()}"
+
+    def agent(self, *options: str, command: str = "run") -> List[str]:
         """The agent's command line."""
-        given = list(self.settings.get("arguments", []))
-        if self.secrets:
-            given += ["--secrets-from", "/.case/secrets.yaml"]
-        return ["agent", "run", *options, *given, "/.case/playbook.yaml"]
+        given = [str(argument) for argument in self.settings.get("arguments", [])]
+        if command == "run":
+            given += self.settings.get("run_arguments", [])
+            given += ["--secrets-from", "/.case/secrets.yaml"] if self.secrets else []
+        return ["agent", command, *options, *given, "/.case/playbook.yaml"]
 
     def values(self) -> List[str]:
         """Every secret value that the redactor searches for."""
@@ -107,10 +132,6 @@ class Case:
 
         return [value for value in leaves(self.secrets) if len(value) >= 8]
 
-    def after(self, machine: Machine) -> str:
-        """The tree that the run has made."""
-        return "\n".join(tree.describe(machine.upper, machine.root, self.values())) + "\n"
-
     def expect(self, name: str, text: str) -> Optional[str]:
         """Compares with the expected file; `UPDATE=1` writes it. Returns what differs."""
         path = self.folder / name
@@ -118,35 +139,27 @@ class Case:
             path.write_text(text)
             return None
         wanted = path.read_text() if path.exists() else ""
-        return None if wanted == text else f"{name} differs:\n--- expected\n{wanted}\n+++ found\n{text}"
+        return None if wanted == text else different(name, wanted, text)
+
+    def in_order(self, text: str) -> str:
+        """What a run said. Of steps that run side by side nobody knows which one speaks first, so their lines are sorted."""
+        return "".join(sorted(text.splitlines(keepends=True))) if self.settings.get("side_by_side") else text
 
     def cut_after(self, machine: Machine, nth: int) -> bool:
-        """Runs until the nth change was announced as being made or the nth step ended, then kill -9. False: it ended before."""
-        process = subprocess.Popen(
-            machine.command(self.agent("--json")), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )
-        seen = 0
-        assert process.stdout
-        for line in process.stdout:
-            event = json.loads(line)
-            made = event.get("event") == "change" and event.get("applying")
-            if made or event.get("event") == "step_finished":
-                seen += 1
-                if seen == nth:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                    return True
-        process.wait(self.timeout)
-        return False
+        """Runs until the nth change is being made or the nth step has ended, then kill -9. False: it ended before."""
+        # Booting takes longer than all the rest: there only the changes count.
+        return cut.after(machine.command(self.agent("--json")), nth, self.timeout, endings=not self.settings.get("systemd"))
+
+
+def different(what: str, wanted: str, found: str) -> str:
+    """How a text is not what it should be."""
+    lines = difflib.unified_diff(wanted.splitlines(), found.splitlines(), f"{what}, expected", f"{what}, found", lineterm="")
+    return "\n".join(lines)
 
 
 def steady(text: str) -> str:
     """Output without what differs from run to run: durations, digests of this run, process ids."""
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|s)\b", "N s", text)
+    text = re.sub(r"\.bootstrap-agent\.[0-9a-f]+", ".bootstrap-agent.RANDOM", text)
     text = re.sub(r"\(pid \d+\)|process \d+", "process N", text)
     return re.sub(r"[ \t]+$", "", text, flags=re.M)
-
-
-def workspace() -> Path:
-    """A directory for overlays; they cannot stand on another overlay, so not below the checkout."""
-    return Path(tempfile.mkdtemp(prefix="bootstrap-agent-case-", dir="/var/tmp"))

@@ -17,7 +17,7 @@ from typing import List
 
 from .command import LabError, run, succeeds
 
-_INDEX = {"try": 0, "test": 1, "bench": 2, "spare": 3}
+_INDEX = {"try": 0, "test": 1, "bench": 2, "spare": 3, "cases": 4}
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _FOUND = Path("/run/bootstrap-agent-lab.ip_forward")
 

@@ -1,0 +1,1 @@
+test "$(cat /var/tmp/times)" = again

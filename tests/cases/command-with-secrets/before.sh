@@ -1,0 +1,1 @@
+echo token-that-was-found-on-the-machine > /etc/token

@@ -1,0 +1,3 @@
+touch /srv/leftover
+mkdir /srv/games
+chown games:games /srv/games

@@ -1,0 +1,2 @@
+test "$(cat /srv/reloads)" = reloaded
+test "$(cat /srv/games/who)" = games

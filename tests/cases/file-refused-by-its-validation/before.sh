@@ -1,0 +1,1 @@
+echo '{"a": 0}' > /srv/settings.json

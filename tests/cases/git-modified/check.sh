@@ -1,0 +1,1 @@
+test "$(cat /srv/app/file)" = "changed by hand"

@@ -1,0 +1,2 @@
+agent run --state-dir /tmp/first /.case/first.yaml
+echo "changed by hand" > /srv/app/file

@@ -1,0 +1,2 @@
+ln -s /srv/previous /srv/switched
+ln -s nowhere /srv/gone

@@ -1,0 +1,1 @@
+test "$(wc -l < /var/tmp/tries)" = 3

@@ -1,0 +1,1 @@
+systemctl start other       # runs, with the old settings

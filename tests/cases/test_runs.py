@@ -1,0 +1,147 @@
+"""What a folder cannot say: two runs at once, a run that is told to stop, a change between two runs, an installed playbook."""
+
+import json
+import signal
+import subprocess
+import time
+
+import cut
+import laws
+from instance import processes
+
+SLOW = """
+name: slow
+steps:
+  - id: slow
+    command: { script: "touch /srv/started; until test -e /srv/go; do sleep 0.05; done; touch /srv/made", creates: /srv/made }
+  - directory: /srv/after
+"""
+
+
+def started(case, machine, *options):
+    """A run that has come to its slow step."""
+    running = subprocess.Popen(machine.command(case.agent(*options)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    end = time.monotonic() + 30
+    while not (machine.upper / "srv/started").exists():
+        assert running.poll() is None and time.monotonic() < end, "the run did not start"
+        time.sleep(0.02)
+    return running
+
+
+def test_one_run_at_a_time(write_case):
+    case = write_case(SLOW)
+    machine = case.fresh()
+    running = started(case, machine)
+    for trigger in ("manual", "timer"):
+        second = machine.run(case.agent("--trigger", trigger), 30)
+        assert second.returncode == 3, second.stdout + second.stderr
+        assert "another run" in second.stderr, second.stderr
+    # A dry-run takes no lock and waits for none.
+    plan = machine.run(case.agent("--dry-run"), 30)
+    assert plan.returncode == 10, plan.stdout + plan.stderr
+    machine.run(["touch", "/srv/go"], 10)
+    assert running.wait(30) == 0, running.stdout.read()
+    laws.nothing_to_do(machine.run(case.agent(), 30))
+
+
+def test_a_boot_run_waits_for_the_run_that_is_under_way(write_case):
+    case = write_case(SLOW)
+    machine = case.fresh()
+    running = started(case, machine)
+    boot = subprocess.Popen(machine.command(case.agent("--trigger", "boot")), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    time.sleep(0.5)
+    assert boot.poll() is None, boot.stdout.read()
+    machine.run(["touch", "/srv/go"], 10)
+    assert running.wait(30) == 0
+    said = boot.communicate(timeout=60)[0]
+    assert boot.returncode == 0 and "waits" in said and "nothing to do" in said, said
+
+
+def test_a_run_that_is_told_to_stop_ends_what_it_started_and_says_so(write_case):
+    case = write_case(SLOW)
+    machine = case.fresh()
+    running = started(case, machine)
+    for agent in processes.children(running.pid):
+        processes.send(agent, signal.SIGTERM)
+    said = running.communicate(timeout=30)[0]
+    assert running.returncode == 1 and "SIGTERM" in said, said
+    assert "until test" not in machine.run(["ps", "-eo", "args"], 10).stdout, "the step's program lives on"
+    machine.run(["touch", "/srv/go"], 10)
+    finished = machine.run(case.agent(), 30)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "was cut short" not in finished.stdout + finished.stderr, "it ended in order, it was not cut"
+
+
+def test_a_run_that_was_killed_is_named_by_status_and_by_the_next_run(write_case):
+    case = write_case(SLOW)
+    machine = case.fresh()
+    held = cut.Held(machine.command(case.agent("--json")))
+    for line in held.lines():
+        if '"event":"change"' in line:
+            break
+    held.kill()
+    held.wait(30)
+    status = machine.run(["agent", "status"], 30)
+    assert "cut short" in status.stdout, status.stdout + status.stderr
+    machine.run(["touch", "/srv/go"], 10)
+    finished = machine.run(case.agent(), 30)
+    said = finished.stdout + finished.stderr
+    assert finished.returncode == 0 and "was cut short in step 1 `slow`" in said and "killed" in said, said
+    # Once: the run after that has nothing to report.
+    third = machine.run(case.agent(), 30)
+    assert "cut short" not in third.stdout + third.stderr
+
+
+def test_drift_is_repaired_and_nothing_else(write_case):
+    case = write_case("""
+name: drift
+steps:
+  - directory: /srv/app
+  - file: { path: /srv/app/settings, content: "a\\n" }
+  - id: reload
+    command: { script: "echo reloaded >> /srv/reloads", on_change: [settings] }
+""".replace("  - file:", "  - id: settings\n    file:"))
+    machine = case.fresh()
+    assert machine.run(case.agent(), 30).returncode == 0
+    after = machine.after([])
+    machine.run(["sh", "-c", "echo b > /srv/app/settings; chmod 0600 /srv/app/settings"], 10)
+    plan = machine.run(case.agent("--dry-run"), 30)
+    assert plan.returncode == 10 and "2 settings" in plan.stdout, plan.stdout
+    repaired = machine.run(case.agent(), 30)
+    assert repaired.returncode == 0 and "1 of 3 steps changed" in repaired.stderr, repaired.stderr
+    # The settings are again what the reload was last run with.
+    assert machine.after([]) == after
+
+
+def test_a_dry_run_of_a_machine_that_is_done_ends_with_0(write_case):
+    case = write_case("name: done\nsteps:\n  - directory: /srv/app\n")
+    machine = case.fresh()
+    machine.run(case.agent(), 30)
+    plan = machine.run(case.agent("--dry-run"), 30)
+    assert plan.returncode == 0 and "nothing to do" in plan.stdout + plan.stderr, plan.stdout + plan.stderr
+
+
+def test_events_are_the_same_in_every_form(write_case):
+    """What a person reads, the JSON lines and the record tell of the same steps."""
+    case = write_case("name: events\nsteps:\n  - directory: /srv/app\n  - directory: { path: /srv/other, mode: '0700' }\n")
+    machine = case.fresh()
+    done = machine.run(case.agent("--json"), 30)
+
+    finished = [json.loads(line) for line in done.stdout.splitlines()]
+    steps = [event["label"] for event in finished if event["event"] == "step_finished"]
+    assert steps == ["directory /srv/app", "directory /srv/other"]
+    assert all(isinstance(event["at"], int) for event in finished)
+    status = machine.run(["agent", "status", "--json"], 30)
+    assert status.returncode == 0, status.stderr
+    assert all(label in status.stdout for label in steps), status.stdout
+
+
+def test_a_wrong_command_line_ends_with_2(write_case):
+    case = write_case("name: usage\nsteps: []\n")
+    machine = case.fresh()
+    for argv in (["agent", "run", "--drry-run"], ["agent", "rum"], ["agent", "run", "/no/such/playbook.yaml"], ["agent", "check"],
+                 ["agent", "run", "--set", "novalue", "/.case/playbook.yaml"], ["agent", "run", "ftp://example.com/x"]):
+        done = machine.run(argv, 30)
+        assert (done.returncode, done.stdout) == (2, ""), f"{argv}: {done.stdout}{done.stderr}"
+        assert done.stderr
+    laws.nothing_written(machine)

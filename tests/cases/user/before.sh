@@ -1,0 +1,2 @@
+useradd --create-home leaver
+echo mine > /home/leaver/file
