@@ -80,8 +80,12 @@ fn conclude_at(watch: &Watch, outcome: &Outcome, logs: &dyn LogFlush, say: &dyn 
     let found = watch.whom_to_tell(line.now() + SHORTEST_REPORT);
     if let Ok(Found::Hook(hook)) = &found {
         stored = stored.to(hook);
+        let held = outcome.hold_for.filter(|_| verdict == Verdict::Abandon);
+        if let Some(span) = held {
+            stored = stored.held_for(span);
+        }
         write_down(&stored, line, say);
-        if let (Verdict::Abandon, Some(span)) = (verdict, outcome.hold_for) {
+        if let Some(span) = held {
             say(&format!("this instance is kept for {} s for debugging before ABANDON", span.as_secs()));
             logs.flush(FLUSH_BEFORE_CONTINUE);
             watch.hold(hook.clone(), line.now() + span);

@@ -41,6 +41,9 @@ pub struct StoredVerdict {
     pub run: String,
     /// When, in milliseconds since 1970.
     pub decided_at: i64,
+    /// Until when the instance is kept for debugging: another run must not say it before, in milliseconds since 1970.
+    #[serde(default)]
+    pub held_until: Option<i64>,
     /// Whether nothing is left to be said.
     pub settled: bool,
 }
@@ -60,8 +63,23 @@ impl StoredVerdict {
             timeout: 0,
             run: run.to_owned(),
             decided_at: jiff::Timestamp::now().as_millisecond(),
+            held_until: None,
             settled: false,
         }
+    }
+
+    /// The same, to be said only after this long: the instance is kept for debugging.
+    #[must_use]
+    pub fn held_for(mut self, span: std::time::Duration) -> Self {
+        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        self.held_until = Some(jiff::Timestamp::now().as_millisecond().saturating_add(span));
+        self
+    }
+
+    /// Whether it may be said by now.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.held_until.is_none_or(|until| jiff::Timestamp::now().as_millisecond() >= until)
     }
 
     /// The same, for this hook.
@@ -104,6 +122,14 @@ impl StoredVerdict {
 mod tests {
     use super::*;
     use crate::lifecycle::scripted::Scripted;
+
+    #[test]
+    fn what_is_held_is_not_due_before_its_time() {
+        let stored = StoredVerdict::new(&Scripted::new().line(), "run", Transition::Launching, Verdict::Abandon);
+        assert!(stored.is_due());
+        assert!(!stored.clone().held_for(std::time::Duration::from_mins(1)).is_due());
+        assert!(stored.held_for(std::time::Duration::ZERO).is_due());
+    }
 
     #[test]
     fn another_instances_verdict_is_none() {
