@@ -23,8 +23,9 @@ use crate::error::{Error, Kind, Result};
 const ASKED_ONCE_BELOW: Duration = Duration::from_secs(1);
 /// How long we go on asking where nothing says that this is an EC2 instance.
 const LONG_ENOUGH_FOR_STRANGERS: Duration = Duration::from_secs(2);
-/// One try, from connecting to the last fact, unless the limit is shorter.
-const ONE_TRY: Duration = Duration::from_secs(3);
+/// One try, from connecting to the last fact, unless the limit is shorter: a token, the document, the rest, each slow while the
+/// instance boots.
+const ONE_TRY: Duration = Duration::from_secs(12);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::identity::IdentityCache;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -17,6 +21,9 @@ const CREDENTIALS_APPEAR_WITHIN: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long the metadata service may take to tell whether this is an instance at all.
 const ASK_INSTANCE: Duration = Duration::from_millis(900);
+
+/// One answer of the metadata service may take this long while an instance boots; the SDK's own limit is a second.
+const METADATA_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One client for each service we use.
 pub(super) struct Clients {
@@ -59,9 +66,17 @@ async fn ready() -> Result<SdkConfig> {
         .read_timeout(Duration::from_secs(15))
         .operation_attempt_timeout(Duration::from_secs(20))
         .build();
+    let metadata = aws_config::imds::Client::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .read_timeout(METADATA_ANSWERS_WITHIN)
+        .build();
+    let of_the_instance = ImdsRegionProvider::builder().imds_client(metadata.clone()).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts)
+        .region(RegionProviderChain::default_provider().or_else(of_the_instance))
+        .credentials_provider(DefaultCredentialsChain::builder().imds_client(metadata).build().await)
+        .identity_cache(IdentityCache::lazy().load_timeout(METADATA_ANSWERS_WITHIN * 4).build())
         .load()
         .await;
     if config.region().is_none() {
