@@ -1,10 +1,10 @@
 //! Follows a unit's journal: `journalctl` as a child, one JSON object a line, from a cursor on.
 
-use std::io::BufReader;
+use std::io::{BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -66,6 +66,37 @@ impl Follow {
     pub fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+/// How long `journalctl` may take to say what is there.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The cursor of the unit's newest entry, after everything its processes have written so far was taken in; `None` when there is
+/// none, or when it cannot be told in time.
+#[must_use]
+pub fn newest(unit: &str) -> Option<String> {
+    // Only root may ask for it, and without it only the last instant is missing.
+    let _ = output(&["--sync"]);
+    let line = output(&["--boot", "--quiet", "--no-pager", "--lines=1", "--output=json", "--output-fields=PRIORITY", "--unit", unit])?;
+    let object: Value = serde_json::from_str(line.trim()).ok()?;
+    Some(object.get("__CURSOR")?.as_str()?.to_owned())
+}
+
+/// What `journalctl` prints, where that is little.
+fn output(arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new("journalctl");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    let mut child = command.spawn().ok()?;
+    let end = Instant::now() + LOOK;
+    while matches!(child.try_wait(), Ok(None)) {
+        if Instant::now() >= end {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut text = String::new();
+    child.stdout.take()?.read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 impl Drop for Follow {

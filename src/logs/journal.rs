@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::checkpoint::Place;
 use crate::error::Result;
-use crate::host::journal::{Entry, Follow};
+use crate::host::journal::{Entry, Follow, newest};
 use crate::secret::Redactor;
 
 /// Between two starts of `journalctl`.
@@ -15,6 +15,8 @@ pub(super) struct Journal {
     unit: String,
     /// The last entry that was handed on.
     cursor: Option<String>,
+    /// The entry that has to be handed on before a flush is whole.
+    awaited: Option<String>,
     follow: Option<Follow>,
     started: Option<Instant>,
 }
@@ -26,7 +28,17 @@ impl Journal {
             Some(Place::Journal { cursor }) => Some(cursor),
             _ => None,
         };
-        Self { unit: unit.to_owned(), cursor, follow: None, started: None }
+        Self { unit: unit.to_owned(), cursor, awaited: None, follow: None, started: None }
+    }
+
+    /// Finds out what is there by now: a follower hands it on a little later.
+    pub(super) fn await_newest(&mut self) {
+        self.awaited = newest(&self.unit).filter(|newest| self.cursor.as_ref() != Some(newest));
+    }
+
+    /// Whether something that was there has not been handed on.
+    pub(super) fn is_behind(&self) -> bool {
+        self.awaited.is_some()
     }
 
     /// The next entries that are there, for about so many bytes.
@@ -48,6 +60,7 @@ impl Journal {
             }
             bytes += message.len();
             self.cursor = Some(cursor.clone());
+            self.awaited.take_if(|awaited| *awaited == cursor);
             entries.push((at, redactor.clean(&message).into_owned(), Place::Journal { cursor }));
         }
         if entries.is_empty() && self.follow.as_mut().is_some_and(Follow::has_ended) {

@@ -19,6 +19,9 @@ use crate::secret::Redactor;
 const BUDGET: usize = 8 * 1024 * 1024;
 /// Between two looks at the sources.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How long a flush waits for what the journals have and `journalctl` has not handed on, and how often it looks.
+const CATCH_UP: Duration = Duration::from_secs(1);
+const BEHIND: Duration = Duration::from_millis(10);
 /// What waits is sent this often, and at once when a call would be half full.
 const EVERY: Duration = Duration::from_secs(1);
 const HALF_FULL: usize = 512 * 1024;
@@ -156,6 +159,12 @@ impl<'s> Work<'s> {
 
     /// Reads and sends; while flushing, until nothing is left or the deadline has come.
     fn sweep(&mut self, flush: Option<Instant>) {
+        if flush.is_some() {
+            // The first look at a source begins to follow it.
+            self.read();
+            self.sources.await_newest();
+        }
+        let patience = Instant::now() + CATCH_UP;
         loop {
             let read = self.read();
             let waiting: Vec<Destination> =
@@ -169,7 +178,11 @@ impl<'s> Work<'s> {
             if let Err(error) = self.checkpoints.write(&self.shared.plan.state) {
                 tracing::warn!(%error, "log offsets are not recorded");
             }
-            let go_on = flush.is_some_and(|deadline| Instant::now() < deadline) && (read || sent);
+            let behind = !(read || sent) && Instant::now() < patience && self.sources.is_behind();
+            if behind {
+                std::thread::sleep(BEHIND);
+            }
+            let go_on = flush.is_some_and(|deadline| Instant::now() < deadline) && (read || sent || behind);
             if !go_on {
                 return;
             }

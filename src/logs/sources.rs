@@ -64,6 +64,23 @@ impl Sources {
         Self { all, said: Said::new(), next: 0 }
     }
 
+    /// Finds out which entries the journals have by now.
+    pub(super) fn await_newest(&mut self) {
+        self.journals().for_each(Journal::await_newest);
+    }
+
+    /// Whether a journal has entries that were not read yet.
+    pub(super) fn is_behind(&mut self) -> bool {
+        self.journals().any(|journal| journal.is_behind())
+    }
+
+    fn journals(&mut self) -> impl Iterator<Item = &mut Journal> {
+        self.all.iter_mut().filter_map(|source| match &mut source.kind {
+            Kind::Unit { journal, .. } => journal.as_mut(),
+            Kind::Files { .. } => None,
+        })
+    }
+
     /// What is there to read, for about so many bytes; and what went wrong, each problem once.
     pub(super) fn read(&mut self, room: usize, known: &Checkpoints, redactor: &Redactor) -> (Vec<Read>, Vec<String>) {
         let (mut lines, mut problems) = (Vec::new(), Vec::new());
