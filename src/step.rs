@@ -71,6 +71,12 @@ pub trait Step: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Patience::default()
     }
 
+    /// The last lines of whatever it waited for, asked when its patience is over.
+    fn evidence(&self, facts: &Facts) -> Vec<String> {
+        let _ = facts;
+        Vec::new()
+    }
+
     /// Whether the apply is followed by a check. Only a `command` with `always: true` says no.
     fn is_rechecked(&self) -> bool {
         true

@@ -120,6 +120,7 @@ fn hands(folder: &Path, state: &Path, runtime: &tokio::runtime::Handle) -> Host 
         deadline: Instant::now() + LIMIT,
         fingerprints: Arc::new(HashMap::new()),
         lines: Arc::new(|line| terminal::complain(&format!("{line}\n"))),
+        waiting: Arc::new(|reason| terminal::complain(&format!("{reason}\n"))),
         playbook_folder: Arc::new(folder.to_owned()),
     };
     Host::new(Facts::new(world, scope))

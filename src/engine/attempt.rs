@@ -102,7 +102,11 @@ impl Attempt<'_> {
             |missing| self.voice.waiting(missing),
         );
         self.timing.recheck += milliseconds(start);
-        again
+        let waited = !self.step.patience().within.is_zero();
+        again.map_err(|error| match error.kind() {
+            Kind::NotConverged if waited => error.tail(self.step.evidence(&self.host.with_a_moment_left())),
+            _ => error,
+        })
     }
 
     fn look(&self) -> Result<AnyFinding> {

@@ -97,7 +97,7 @@ pub fn fetch_secrets(
         return Err(Error::new(Kind::Usage, format!("`--secrets-from` does not hold {missing}")));
     }
     if !sources.is_empty() {
-        secrets.extend(aws.fetch(&sources).map_err(|error| error.doing("fetching the secrets"))?);
+        secrets.extend(aws.fetch(&sources)?);
     }
     let secrets = playbook.classify(secrets);
     for value in secrets.values().flat_map(values) {

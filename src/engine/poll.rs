@@ -51,6 +51,11 @@ impl Poll<'_> {
                     let missing = match answer {
                         Ok(finding) => missing(&finding),
                         Err(error) if error.kind().is_transient() => error.to_string(),
+                        // The end cut this look off: what the one before saw is the reason.
+                        Err(error) if error.kind() == Kind::TimedOut && Instant::now() >= self.limit && !told.is_empty() => {
+                            tracing::debug!(%error, "the last look was cut off");
+                            told.clone()
+                        }
                         Err(error) => return Err(error),
                     };
                     so_since = None;
@@ -154,6 +159,20 @@ mod tests {
         let (answer, _, took) = poll(patience(60_000, 10, 0), 50, |_| Ok(not_yet("refused")));
         assert!((50..400).contains(&took), "the step's limit ends it: {took}");
         assert!(answer.unwrap_err().to_string().contains("as far as the step's time allowed"));
+    }
+
+    #[test]
+    fn a_look_that_the_end_cuts_off_does_not_hide_the_reason() {
+        let (answer, ..) = poll(patience(60_000, 10, 0), 50, |look| match look {
+            1 => Ok(not_yet("refused")),
+            _ => {
+                std::thread::sleep(Duration::from_millis(60));
+                Err(Error::new(Kind::TimedOut, "`systemctl` was stopped"))
+            }
+        });
+        let error = answer.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotConverged);
+        assert!(error.to_string().ends_with(": refused"), "{error}");
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
         deadline: limit,
         fingerprints: turn.fingerprints.clone(),
         lines: voice.lines(),
+        waiting: voice.waits(),
         playbook_folder: setting.folder.clone(),
     };
     let facts = Facts::new(setting.world.clone(), scope);

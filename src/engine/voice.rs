@@ -51,6 +51,13 @@ impl Voice {
         self.tell(Event::StepRetried { step: self.step, attempt, because: because.to_string() });
     }
 
+    /// Where the host says what it waits for.
+    #[must_use]
+    pub fn waits(&self) -> LineSink {
+        let voice = self.clone();
+        Arc::new(move |reason| voice.waiting(reason))
+    }
+
     /// Where the lines of its programs go.
     #[must_use]
     pub fn lines(&self) -> LineSink {

@@ -218,6 +218,7 @@ impl Machine {
         let scope = StepScope {
             deadline: Instant::now() + Duration::from_secs(30),
             fingerprints: Arc::new(self.fingerprints.clone()),
+            waiting: lines.clone(),
             lines,
             playbook_folder: Arc::new(self.path("playbook")),
         };

@@ -49,12 +49,15 @@ pub use world::{Answer, World, WorldOptions};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::step::Fingerprint;
 
 /// Takes the lines that a child prints while it runs, already redacted.
 pub type LineSink = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How long a look may take that begins when the time is over.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 
 /// What belongs to the one step that is asking.
 #[derive(Clone)]
@@ -65,6 +68,8 @@ pub struct StepScope {
     pub fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
     /// Where the output of its programs goes.
     pub lines: LineSink,
+    /// Takes what it waits for, when that is neither a program of its own nor the time to look again: who holds apt's lock.
+    pub waiting: LineSink,
     /// Files that belong to the playbook (`source:`, `template:`) are found below this folder.
     pub playbook_folder: Arc<std::path::PathBuf>,
 }
@@ -86,7 +91,7 @@ impl Facts {
 
     /// How long the step has waited for others, so far.
     #[must_use]
-    pub fn waited(&self) -> std::time::Duration {
+    pub fn waited(&self) -> Duration {
         self.waits.total()
     }
 
@@ -94,6 +99,14 @@ impl Facts {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.scope.deadline
+    }
+
+    /// The same view with a moment left: when the time is over, what led to it is still worth a look.
+    #[must_use]
+    pub fn with_a_moment_left(&self) -> Self {
+        let mut facts = self.clone();
+        facts.scope.deadline = facts.scope.deadline.max(Instant::now() + LAST_LOOK);
+        facts
     }
 
     /// The fingerprint of an earlier step, for `restart_on` and `on_change`: unknown while that step is pending in a dry-run.

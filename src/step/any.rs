@@ -55,6 +55,8 @@ pub trait AnyStep: Send + Sync {
     fn apply(&self, change: &AnyChange, host: &Host) -> Result<()>;
     /// See [`Step::patience`].
     fn patience(&self) -> Patience;
+    /// See [`Step::evidence`].
+    fn evidence(&self, facts: &Facts) -> Vec<String>;
     /// See [`Step::is_rechecked`].
     fn is_rechecked(&self) -> bool;
 }
@@ -93,6 +95,10 @@ impl<S: Step> AnyStep for S {
 
     fn patience(&self) -> Patience {
         Step::patience(self)
+    }
+
+    fn evidence(&self, facts: &Facts) -> Vec<String> {
+        Step::evidence(self, facts)
     }
 
     fn is_rechecked(&self) -> bool {

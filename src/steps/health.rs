@@ -212,6 +212,10 @@ impl Step for Health {
             hold: self.healthy_for.map_or(Duration::ZERO, |span| span.0),
         }
     }
+
+    fn evidence(&self, facts: &Facts) -> Vec<String> {
+        self.unit().map(|unit| facts.journal_tail(&unit, TAIL)).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

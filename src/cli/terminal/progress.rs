@@ -128,7 +128,13 @@ impl Listener for Progress {
                 state.running.insert(*step, Running { label, since: Instant::now(), doing: String::new() });
                 state.kinds.insert(*step, kind.clone());
             }
-            Event::StepWaiting { step, reason } => state.doing(*step, reason),
+            Event::StepWaiting { step, reason } => {
+                state.doing(*step, reason);
+                // Where no live line shows it, a run that only waits must not look as if it hung.
+                if !self.shared.screen.live {
+                    self.shared.say(&mut state, &format!("  {step:>2} waits: {}\n", tame(reason)));
+                }
+            }
             Event::Output { step, line } => {
                 state.doing(*step, line);
                 if self.verbose {

@@ -198,7 +198,7 @@ impl Host {
     }
 
     fn wait_for_apt(&self) -> Result<()> {
-        self.waits.during(|| locks::wait_for(&locks::all(), self.scope.deadline, &|line| (self.scope.lines)(line)))
+        self.waits.during(|| locks::wait_for(&locks::all(), self.scope.deadline, &|reason| (self.scope.waiting)(reason)))
     }
 
     /// The names that no repository knows, or have no such version, as an error; `None` when all of them exist.

@@ -29,6 +29,7 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
         deadline: Instant::now() + Duration::from_mins(1),
         fingerprints: Arc::default(),
         lines: Arc::new(|_| {}),
+        waiting: Arc::new(|_| {}),
         playbook_folder: Arc::new("/".into()),
     };
     Facts::new(World::new(options, Aws::new(runtime.handle().clone())), scope)
