@@ -57,9 +57,12 @@ def test_a_wrong_host_key_stops_it_before_any_key_is_offered(agent, lab, imposto
     assert run.code == 1, run
     assert "error: step 1 `code` (git) is not done\n" in run.err, run
     assert "host key" in run.err and "`bitbucket.org`" in run.err and "\nhint: " in run.err, run
-    where, doing = (line for line in run.err.splitlines() if line.strip().startswith(("where:", "while:")))
-    assert where.split()[1].startswith("/root/playbook.yaml:"), where
-    assert "`git@bitbucket.org:team/project_name-api.git`" in doing
+    told = [line.split(maxsplit=1) for line in run.err.splitlines() if line.startswith("  ")]
+    assert [place for word, place in told if word == "where:"] == ["/root/playbook.yaml:7:5"], run
+    doing = [what for word, what in told if word == "while:"]
+    assert doing[-1] == "fetching `main` from `git@bitbucket.org:team/project_name-api.git`", run
+    (why,) = [why for word, why in told if word == "because:"]
+    assert why.startswith("the server's host key is not one of"), run
     assert not agent.exists("/home/ubuntu/app/.git/refs/heads/main") and not agent.exists("/home/ubuntu/app/main.py")
 
 
@@ -120,7 +123,7 @@ steps:
     may_fail: true
   - env_file: { path: /home/ubuntu/app/.env, owner: ubuntu, mode: "0600", values: { ROUND: "{{ round }}" } }
     may_fail: true
-  - line: { path: /home/ubuntu/app/config/lines, line: "round {{ round }}", owner: ubuntu, create: true }
+  - line: { path: /home/ubuntu/app/config/lines, line: "round {{ round }}" }
     may_fail: true
   - link: { path: /home/ubuntu/app/latest, target: "config/{{ round }}", owner: ubuntu }
     may_fail: true

@@ -11,6 +11,7 @@ from simulator import s1
 SLOW = """
 version: 1
 name: slow
+deadline: 1m
 lifecycle: { group: IaC-Prod, hook: lifecycle-hook, timeout: 6s }
 steps:
   - id: slow

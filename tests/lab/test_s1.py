@@ -23,8 +23,9 @@ def machine(lab, binary):
     aws.reset()
     it = bootstrap.launch(lab, binary, PLAYBOOK)
     try:
-        until(lambda: answers(aws, it.name) or not it.running(), 420, f"a verdict\n{it.why()}")
-        it.wait_for_cloud_init()
+        # User-data follows the run, so it is over when there is a verdict, or when there will never be one.
+        it.wait_for_cloud_init(seconds=420)
+        assert answers(aws, it.name), f"{it.read('/var/log/cloud-init-output.log')[-4000:]}\n{it.why()}"
         yield it
     finally:
         it.destroy()

@@ -54,7 +54,14 @@ class Run:
         return [event["text"] for event in self.of("lifecycle")]
 
     def __repr__(self) -> str:
-        return f"exit {self.code} after {self.seconds:.1f} s\n{self.out}\n{self.err}"
+        told = "\n".join(_words(event) for event in self.events) if self.events else self.out
+        return f"exit {self.code} after {self.seconds:.1f} s\n{told}\n{self.err}"
+
+
+def _words(event: dict) -> str:
+    """An event in a line, for a failed test."""
+    rest = {key: value for key, value in event.items() if key not in ("event", "at", "timing") and value is not None}
+    return f"{event['event']}: " + " ".join(f"{key}={value}" for key, value in rest.items())
 
 
 class Running:

@@ -125,6 +125,10 @@ class Simulator:
         """Whether the group launches instances for those it lost."""
         self._call("POST", f"groups/{name}/replacement", {"enabled": enabled})
 
+    def pending_for(self, seconds: float) -> None:
+        """How long the next instances stay in `Pending` before their hooks wait."""
+        self._call("POST", "pending", {"seconds": seconds})
+
     def fault(self, kind: str, **rule: Any) -> int:
         """Add a fault rule; the fields are those of `faults.Rule`."""
         return self._call("POST", "faults", {"kind": kind, **rule})["id"]

@@ -37,6 +37,7 @@ class Control:
             ("POST", r"instances/([^/]+)/to-service", self._to_service),
             ("GET", r"groups/([^/]+)", self._group),
             ("POST", r"groups/([^/]+)/replacement", self._replacement),
+            ("POST", r"pending", self._pending),
             ("GET", r"faults", lambda _: self._world.faults.list()),
             ("POST", r"faults", lambda request: self._world.faults.add(request)),
             ("DELETE", r"faults", self._clear_faults),
@@ -112,6 +113,11 @@ class Control:
             member.group.desired_capacity += 1
             self._world.groups.reconcile(member.group)
         return self._instance(None, instance)
+
+    def _pending(self, request: Any) -> Any:
+        """How long the next instances stay in `Pending` before their hooks wait."""
+        self._world.groups.lifecycle.pending_for = float(request["seconds"])
+        return request
 
     def _group(self, _: Any, name: str) -> Any:
         with self._world.holding("autoscaling"):

@@ -77,6 +77,9 @@ class Member:
     actions: dict[str, Action] = field(default_factory=dict)
     finished: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    # When its hooks begin to wait, and which, if they do not yet.
+    begins: float | None = None
+    waiting_hooks: list[Any] = field(default_factory=list)
 
     @property
     def warm(self) -> bool:
@@ -100,6 +103,8 @@ class Lifecycle:
         self.lock = threading.RLock()
         self._clock = clock
         self.members: dict[str, Member] = {}
+        # How long an instance stays in `Pending` before its hooks begin to wait: EC2 takes its time.
+        self.pending_for = 0.0
         self.on_state: Callable[[Member], None] = lambda member: None
         self.on_end: Callable[[Member, bool], None] = lambda member, abandoned: None
 
@@ -109,13 +114,20 @@ class Lifecycle:
         self.members[member.instance] = member
         member.phase, member.actions = phase, {}
         self.move(member, phase.name, why)
+        if self.pending_for and phase is LAUNCH:
+            member.begins, member.waiting_hooks = now + self.pending_for, hooks
+        else:
+            self._begin(member, hooks, now)
+
+    def _begin(self, member: Member, hooks: list[Any], now: float) -> None:
+        phase, member.begins = member.phase, None
         for hook in hooks:
             if hook.lifecycle_transition == phase.transition:
                 member.actions[hook.name] = Action(
                     hook.name, phase.transition, now, float(hook.heartbeat_timeout), hook.default_result
                 )
         if member.actions:
-            self.move(member, phase.wait, "held by " + ", ".join(f"`{name}`" for name in member.actions))
+            self.move(member, phase.wait, "held by " + ", ".join(f"`{name}`" for name in member.actions), now)
         else:
             self._end(member, False, now)
 
@@ -141,6 +153,9 @@ class Lifecycle:
         with self.lock:
             while True:
                 now = self._clock.now()
+                for member in list(self.members.values()):
+                    if member.begins is not None and member.begins <= now:
+                        self._begin(member, member.waiting_hooks, member.begins)
                 due = [
                     (action.deadline, member.instance, action.hook)
                     for member in self.members.values()
@@ -158,6 +173,7 @@ class Lifecycle:
         """Forget everybody."""
         with self.lock:
             self.members.clear()
+            self.pending_for = 0.0
 
     def _find(self, hook: str, group: str, token: str, instance: str) -> tuple[Member, Action]:
         self.settle()
