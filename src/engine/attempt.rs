@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::event::Timing;
+use super::horizon::Limit;
 use super::poll::Poll;
 use super::stop::Stop;
 use super::voice::Voice;
@@ -33,7 +34,7 @@ pub struct Attempt<'a> {
     /// Ends every wait.
     pub stop: &'a Stop,
     /// When it must be over.
-    pub limit: Instant,
+    pub limit: Limit,
     /// `retries:`.
     pub retries: u32,
     /// Where the time went.
@@ -58,7 +59,7 @@ impl Attempt<'_> {
                 Err(error) => error,
             };
             let transient = error.kind().is_transient() && began.elapsed() < TRANSIENT_FOR;
-            if self.stop.reason().is_some() || Instant::now() >= self.limit || !(transient || asked < self.retries) {
+            if self.stop.reason().is_some() || self.limit.is_over() || !(transient || asked < self.retries) {
                 return Err(error);
             }
             asked += u32::from(!transient);
@@ -66,7 +67,7 @@ impl Attempt<'_> {
             self.voice.retried(tries, &error);
             let jittered = Instant::now() + pause.mul_f64(rand::random::<f64>());
             let start = Instant::now();
-            let waited = self.stop.wait_until(jittered.min(self.limit));
+            let waited = self.stop.wait_until(jittered.min(self.limit.instant()));
             self.slept.set(self.slept.get() + start.elapsed());
             waited?;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -93,7 +94,7 @@ impl Attempt<'_> {
             return Ok(found);
         }
         let start = Instant::now();
-        let poll = Poll { patience: self.step.patience(), limit: self.limit, stop: self.stop, slept: &self.slept };
+        let poll = Poll { patience: self.step.patience(), limit: self.limit.clone(), stop: self.stop, slept: &self.slept };
         let again = poll.until_it_holds(
             || {
                 self.world.forget();
@@ -118,7 +119,7 @@ impl Attempt<'_> {
             if let Some(reason) = self.stop.reason() {
                 return Err(Error::new(Kind::Failed, format!("the run was interrupted by {reason}")));
             }
-            if Instant::now() >= self.limit {
+            if self.limit.is_over() {
                 return Err(Error::new(Kind::TimedOut, format!("no time was left to {}", change.text)));
             }
             self.voice.change(change, true);

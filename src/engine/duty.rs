@@ -14,7 +14,7 @@ use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
 use crate::host::state::StateFolder;
 use crate::lifecycle::{
-    Conclusion, FailureRecord, Line, LogFlush, Outcome, Service, Told, Transition, Watch, conclude, send_pending,
+    Conclusion, FailureRecord, HookClock, Line, LogFlush, Outcome, Service, Told, Transition, Watch, conclude, send_pending,
     wait_for_service,
 };
 use crate::playbook::{Lifecycle, OnFailure};
@@ -73,6 +73,11 @@ impl Duty {
     /// The playbook's own mistake about the hook, if it is known by now: worth ending the run before it changes anything.
     pub fn mistake(&self) -> Option<Error> {
         self.watch.mistake()
+    }
+
+    /// The hook's clock: no step may run beyond it.
+    pub fn clock(&self) -> HookClock {
+        self.watch.clock()
     }
 
     /// Decides and says it. To be called without the run lock: a failed instance may be kept for long.

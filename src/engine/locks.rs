@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::horizon::{GLANCE, Horizon};
+
 /// The locks of one run. Clones share them.
 #[derive(Clone)]
 pub struct Locks(Arc<Shared>);
@@ -52,7 +54,7 @@ impl Locks {
         &self,
         names: &[&'static str],
         step: usize,
-        until: Instant,
+        horizon: &Horizon,
         mut waiting: impl FnMut(&'static str, usize),
     ) -> Result<Held, Refused> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,11 +77,11 @@ impl Locks {
                 }
                 _ => {}
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = horizon.end().saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Refused::TimedOut(taken));
             }
-            state = self.0.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.0.changed.wait_timeout(state, left.min(GLANCE)).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -122,50 +124,50 @@ mod tests {
 
     use super::*;
 
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_millis(30)
+    fn soon() -> Horizon {
+        Horizon::new(Instant::now(), Duration::from_millis(30))
     }
 
     #[test]
     fn one_holder_at_a_time() {
         let locks = Locks::new(8);
-        let first = locks.take(&["packages"], 1, soon(), |_, _| {}).unwrap();
+        let first = locks.take(&["packages"], 1, &soon(), |_, _| {}).unwrap();
         let mut told = Vec::new();
-        let refused = locks.take(&["systemd", "packages"], 2, soon(), |name, step| told.push((name, step))).err();
+        let refused = locks.take(&["systemd", "packages"], 2, &soon(), |name, step| told.push((name, step))).err();
         assert_eq!(refused, Some(Refused::TimedOut(Some(("packages", 1)))));
         assert_eq!(told, [("packages", 1)]);
-        let other = locks.take(&["systemd"], 3, soon(), |_, _| {}).expect("all locks or none");
+        let other = locks.take(&["systemd"], 3, &soon(), |_, _| {}).expect("all locks or none");
         drop((first, other));
-        assert!(locks.take(&["systemd", "packages"], 2, soon(), |_, _| {}).is_ok());
+        assert!(locks.take(&["systemd", "packages"], 2, &soon(), |_, _| {}).is_ok());
     }
 
     #[test]
     fn no_more_than_there_are_places() {
         let locks = Locks::new(1);
-        let first = locks.take(&[], 1, soon(), |_, _| {}).unwrap();
-        assert_eq!(locks.take(&[], 2, soon(), |_, _| {}).err(), Some(Refused::TimedOut(None)));
+        let first = locks.take(&[], 1, &soon(), |_, _| {}).unwrap();
+        assert_eq!(locks.take(&[], 2, &soon(), |_, _| {}).err(), Some(Refused::TimedOut(None)));
         drop(first);
-        assert!(locks.take(&[], 2, soon(), |_, _| {}).is_ok());
+        assert!(locks.take(&[], 2, &soon(), |_, _| {}).is_ok());
     }
 
     #[test]
     fn an_abandoned_step_keeps_its_locks_and_gives_its_place_back() {
         let locks = Locks::new(1);
-        let lost = locks.take(&["packages"], 1, soon(), |_, _| {}).unwrap();
+        let lost = locks.take(&["packages"], 1, &soon(), |_, _| {}).unwrap();
         locks.abandon(1);
-        assert_eq!(locks.take(&["packages"], 2, soon(), |_, _| {}).err(), Some(Refused::Abandoned("packages", 1)));
-        assert!(locks.take(&[], 3, soon(), |_, _| {}).is_ok());
+        assert_eq!(locks.take(&["packages"], 2, &soon(), |_, _| {}).err(), Some(Refused::Abandoned("packages", 1)));
+        assert!(locks.take(&[], 3, &soon(), |_, _| {}).is_ok());
         drop(lost);
-        assert_eq!(locks.take(&["packages"], 2, soon(), |_, _| {}).err(), Some(Refused::Abandoned("packages", 1)));
+        assert_eq!(locks.take(&["packages"], 2, &soon(), |_, _| {}).err(), Some(Refused::Abandoned("packages", 1)));
     }
 
     #[test]
     fn closing_refuses_those_who_wait() {
         let locks = Locks::new(8);
-        let _held = locks.take(&["packages"], 1, soon(), |_, _| {}).unwrap();
+        let _held = locks.take(&["packages"], 1, &soon(), |_, _| {}).unwrap();
         let waiting = std::thread::spawn({
             let locks = locks.clone();
-            move || locks.take(&["packages"], 2, Instant::now() + Duration::from_mins(1), |_, _| {}).err()
+            move || locks.take(&["packages"], 2, &Horizon::new(Instant::now(), Duration::from_mins(1)), |_, _| {}).err()
         });
         locks.close();
         assert_eq!(waiting.join().unwrap(), Some(Refused::Closed));

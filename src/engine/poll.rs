@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::horizon::Limit;
 use super::stop::Stop;
 use crate::error::{Error, Kind, Result};
 use crate::step::fields::Span;
@@ -13,7 +14,7 @@ pub struct Poll<'a> {
     /// What the step asks for.
     pub patience: Patience,
     /// When the step must be over in any case.
-    pub limit: Instant,
+    pub limit: Limit,
     /// Ends the wait.
     pub stop: &'a Stop,
     /// How long it did nothing but wait.
@@ -30,11 +31,13 @@ impl Poll<'_> {
         mut look: impl FnMut() -> Result<AnyFinding>,
         mut waiting: impl FnMut(&str),
     ) -> Result<AnyFinding> {
-        let end = (Instant::now() + self.patience.within).min(self.limit);
+        let ready_by = Instant::now() + self.patience.within;
         let mut so_since: Option<Instant> = None;
         let mut told = String::new();
         loop {
             let looked = Instant::now();
+            let limit = self.limit.instant();
+            let end = ready_by.min(limit);
             let next = looked + self.patience.every.max(Duration::from_millis(1));
             match look() {
                 Ok(finding) if is_so(&finding) => {
@@ -42,10 +45,10 @@ impl Poll<'_> {
                     if Instant::now() >= held_until {
                         return Ok(finding);
                     }
-                    if looked >= self.limit {
+                    if looked >= limit {
                         return Err(Error::new(Kind::TimedOut, format!("it did not hold for {}", Span(self.patience.hold))));
                     }
-                    self.sleep_until(next.min(held_until).min(self.limit))?;
+                    self.sleep_until(next.min(held_until).min(limit))?;
                 }
                 answer => {
                     let missing = match answer {
@@ -84,7 +87,7 @@ impl Poll<'_> {
         if self.patience.within.is_zero() {
             return Error::new(Kind::NotConverged, format!("it was applied, and the machine still differs: {missing}"));
         }
-        let shortened = if Instant::now() >= self.limit { ", as far as the step's time allowed" } else { "" };
+        let shortened = if self.limit.is_over() { ", as far as the step's time allowed" } else { "" };
         Error::new(Kind::NotConverged, format!("not so within {}{shortened}: {missing}", Span(self.patience.within)))
     }
 }
@@ -101,6 +104,7 @@ fn missing(finding: &AnyFinding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::horizon::Horizon;
     use crate::step::{Finding, Outputs};
 
     fn so() -> AnyFinding {
@@ -122,7 +126,8 @@ mod tests {
         let stop = Stop::default();
         let mut looks = 0;
         let slept = Cell::default();
-        let poll = Poll { patience, limit: start + Duration::from_millis(limit), stop: &stop, slept: &slept };
+        let horizon = Horizon::new(start, Duration::from_mins(10));
+        let poll = Poll { patience, limit: Limit::new(Some(Duration::from_millis(limit)), horizon), stop: &stop, slept: &slept };
         let answer = poll.until_it_holds(
             || {
                 looks += 1;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::duty::{Duty, Terms};
 use super::environment::{Surroundings, fetch_secrets};
 use super::event::{Event, Failure, Listener, Teller};
+use super::horizon::Horizon;
 use super::job::EntryJob;
 use super::locks::Locks;
 use super::options::{RunOptions, Trigger};
@@ -286,7 +287,6 @@ impl Run<'_> {
 
     /// Everything that can fail before the first step, then the steps.
     fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
-        let deadline = self.top + playbook.deadline.0;
         let given = self.options.secrets_from.as_deref();
         scope.secrets = fetch_secrets(&playbook, &scope, &self.aws, given, self.options.dry_run, &self.redactor)?;
         let world = World::new(
@@ -310,7 +310,7 @@ impl Run<'_> {
             locks: Locks::new(WIDTH),
             stop: self.stop.clone(),
             folder: Arc::new(playbook.folder),
-            deadline,
+            horizon: Horizon::new(self.top, playbook.deadline.0).under(self.duty.as_ref().map(Duty::clock)),
             dry_run: self.only_looks,
             is_root: process::is_root(),
             grace: GRACE,

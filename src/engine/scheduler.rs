@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use super::event::{Ending, Event, Failure};
 use super::forecast::Pending;
 use super::graph::Graph;
+use super::horizon::{GLANCE, Limit};
 use super::job::{About, Job};
 use super::turn::{self, Outcome, Turn};
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
 use crate::playbook::Scope;
-use crate::step::fields::Span;
 use crate::step::{Fingerprint, Touches};
 
 pub use super::turn::Setting;
@@ -44,12 +44,12 @@ pub struct Report {
 
 enum State {
     Waiting,
-    Running { voice: Voice, limit: Instant, since: Instant },
+    Running { voice: Voice, limit: Limit, since: Instant },
     Over { outcome: Box<Outcome>, order: usize },
 }
 
 enum Message {
-    Began(usize, Instant),
+    Began(usize, Limit),
     Ended(usize, Box<Outcome>),
     Stopped,
 }
@@ -64,6 +64,8 @@ pub struct Scheduler {
     scope: Arc<Scope>,
     fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
     halted: Option<String>,
+    /// Whether it was the run's time that ended it.
+    overran: bool,
     ended: usize,
 }
 
@@ -89,6 +91,7 @@ impl Scheduler {
             scope: Arc::new(scope),
             fingerprints: Arc::default(),
             halted: None,
+            overran: false,
             ended: 0,
         })
     }
@@ -114,8 +117,10 @@ impl Scheduler {
     }
 
     fn start_what_is_ready(&mut self, sender: &Sender<Message>) {
-        if self.halted.is_none() && Instant::now() >= self.setting.deadline {
-            self.halt("the `deadline:` of the run is over".to_owned());
+        if self.halted.is_none() && self.setting.horizon.is_over() {
+            let why = self.setting.horizon.why().to_owned();
+            self.overran = true;
+            self.halt(why);
         }
         for index in 0..self.jobs.len() {
             if self.halted.is_none() && matches!(self.states.get(index), Some(State::Waiting)) && self.is_ready(index) {
@@ -156,7 +161,7 @@ impl Scheduler {
             // Fails only when the walk is over without us: we were abandoned.
             let _ = sender.send(Message::Ended(index, Box::new(outcome)));
         });
-        self.set(index, State::Running { voice, limit: self.setting.deadline, since: Instant::now() });
+        self.set(index, State::Running { voice, limit: Limit::new(None, self.setting.horizon.clone()), since: Instant::now() });
         if let Err(error) = spawned {
             let error = Error::from(error).doing("starting a thread");
             self.finish(index, Outcome::new(Ending::Failed, Some(Failure::of(&error, None))));
@@ -165,7 +170,7 @@ impl Scheduler {
 
     fn listen(&mut self, receiver: &Receiver<Message>) {
         let limit = self.next_limit().unwrap_or_else(Instant::now);
-        match receiver.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+        match receiver.recv_timeout(limit.saturating_duration_since(Instant::now()).min(GLANCE)) {
             Ok(Message::Began(index, limit)) => {
                 if let Some(State::Running { limit: known, .. }) = self.states.get_mut(index) {
                     *known = limit;
@@ -184,7 +189,7 @@ impl Scheduler {
     /// When the next running step is past its time for good; `None` when none runs.
     fn next_limit(&self) -> Option<Instant> {
         let limits = self.states.iter().filter_map(|state| match state {
-            State::Running { limit, .. } => Some(*limit + self.setting.grace),
+            State::Running { limit, .. } => Some(limit.instant() + self.setting.grace),
             _ => None,
         });
         limits.min()
@@ -194,16 +199,17 @@ impl Scheduler {
         let now = Instant::now();
         for index in 0..self.states.len() {
             let Some(State::Running { voice, limit, since }) = self.states.get(index) else { continue };
-            if *limit + self.setting.grace > now {
+            if limit.instant() + self.setting.grace > now {
                 continue;
             }
-            let took = since.elapsed();
+            let (took, overran) = (since.elapsed(), !limit.is_its_own());
             voice.silence();
             let Some(job) = self.jobs.get(index).cloned() else { continue };
             self.setting.locks.abandon(job.about().number);
             let error =
                 Error::new(Kind::TimedOut, "it did not stop when its time was over, and is left behind with its locks held");
             let mut outcome = Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(job.about().place.clone()))));
+            outcome.overran = overran;
             outcome.milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             self.finish(index, outcome);
         }
@@ -237,6 +243,12 @@ impl Scheduler {
         }
         if outcome.ending == Ending::Failed && !self.setting.dry_run {
             self.halt(format!("{} failed", about.name()));
+        }
+        if outcome.overran && !self.setting.dry_run {
+            let eater = self.eater(index, &outcome);
+            if let Some(reason) = &mut outcome.reason {
+                reason.hint = eater;
+            }
         }
         if let Some(id) = &about.id {
             self.publish(id, &mut outcome);
@@ -282,17 +294,18 @@ impl Scheduler {
         let why = self.halted.clone().unwrap_or_else(|| "a step it waits for did not run".to_owned());
         for index in 0..self.states.len() {
             if matches!(self.states.get(index), Some(State::Waiting)) {
-                self.finish(index, Outcome::new(Ending::NotStarted, Some(Failure::because(why.clone()))));
+                let overran = self.overran;
+                self.finish(index, Outcome { overran, ..Outcome::new(Ending::NotStarted, Some(Failure::because(why.clone()))) });
             }
         }
-        if !self.setting.dry_run && Instant::now() >= self.setting.deadline {
-            let longest = self.over().max_by_key(|(_, outcome)| outcome.milliseconds);
-            if let Some((about, outcome)) = longest {
-                let span = Span(Duration::from_millis(outcome.milliseconds));
-                let text = format!("the `deadline:` of the run is over; {} took most of it: {span}", about.name());
-                self.setting.teller.notice(text);
-            }
-        }
+    }
+
+    /// Whose fault it is that the run's time is over: of all steps, `index` with this outcome among them, the one that took longest.
+    fn eater(&self, index: usize, outcome: &Outcome) -> Option<String> {
+        let own = self.jobs.get(index).map(|job| (job.about(), outcome.milliseconds));
+        let spans = self.over().map(|(about, outcome)| (about, outcome.milliseconds)).chain(own);
+        let (about, longest) = spans.max_by_key(|(_, milliseconds)| *milliseconds)?;
+        Some(self.setting.horizon.eaten_by(&about.name(), Duration::from_millis(longest)))
     }
 
     fn pending_before(&self, index: usize) -> Vec<Pending> {

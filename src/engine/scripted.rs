@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::event::{Event, Listener, Stamped, Teller};
+use super::horizon::Horizon;
 use super::job::{About, Job};
 use super::locks::Locks;
 use super::scheduler::{Report, Scheduler, Setting};
@@ -233,6 +234,8 @@ pub struct Walk {
     pub is_root: bool,
     pub width: usize,
     pub deadline: Duration,
+    /// When the hook must have its answer.
+    pub answer_by: Option<Duration>,
     pub grace: Duration,
     pub stop: Stop,
     pub events: Arc<Memory>,
@@ -245,6 +248,7 @@ impl Default for Walk {
             is_root: true,
             width: 8,
             deadline: Duration::from_secs(20),
+            answer_by: None,
             grace: Duration::from_millis(50),
             stop: Stop::default(),
             events: Arc::default(),
@@ -280,7 +284,13 @@ impl Walk {
             locks: Locks::new(self.width),
             stop: self.stop.clone(),
             folder: Arc::default(),
-            deadline: Instant::now() + self.deadline,
+            horizon: match self.answer_by {
+                Some(by) => {
+                    let by = Instant::now() + by;
+                    Horizon::new(Instant::now(), self.deadline).with_hook(move || Some(by))
+                }
+                None => Horizon::new(Instant::now(), self.deadline),
+            },
             dry_run: self.dry_run,
             is_root: self.is_root,
             grace: self.grace,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::attempt::{Attempt, milliseconds};
 use super::event::{Ending, Event, Failure, Teller, Timing};
 use super::forecast::{Forecast, Pending, cannot_tell, judge};
+use super::horizon::{Horizon, Limit};
 use super::job::Job;
 use super::locks::{Locks, Refused};
 use super::stop::Stop;
@@ -32,8 +33,8 @@ pub struct Setting {
     pub stop: Stop,
     /// The folder of the playbook.
     pub folder: Arc<std::path::PathBuf>,
-    /// The run's only clock.
-    pub deadline: Instant,
+    /// The run's clock, and the hook's.
+    pub horizon: Horizon,
     /// Whether nothing is written: no [`Host`] is ever made then.
     pub dry_run: bool,
     /// Whether we may look everywhere.
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub outputs: Option<Outputs>,
     pub fingerprint: Option<Fingerprint>,
     pub touches: Option<Touches>,
+    /// Whether the run's time ended it, not the step's own.
+    pub overran: bool,
 }
 
 impl Outcome {
@@ -78,6 +81,7 @@ impl Outcome {
             outputs: None,
             fingerprint: None,
             touches: None,
+            overran: false,
         }
     }
 
@@ -87,7 +91,7 @@ impl Outcome {
 }
 
 /// Takes the turn. `began` is told when the step must be over, once that is known.
-pub fn take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instant)) -> Outcome {
+pub fn take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)) -> Outcome {
     let about = turn.job.about();
     let failed = |error: &Error| Outcome::new(Ending::Failed, Some(Failure::of(error, Some(about.place.clone()))));
     match catch_unwind(AssertUnwindSafe(|| try_take(setting, turn, voice, began))) {
@@ -100,7 +104,7 @@ pub fn take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
     }
 }
 
-fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instant)) -> Result<Outcome> {
+fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)) -> Result<Outcome> {
     let about = turn.job.about();
     match turn.job.is_wanted(&turn.scope)? {
         Wanted::Yes => {}
@@ -114,18 +118,17 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
     let touches = step.touches();
     let ready = Instant::now();
     let names = if setting.dry_run { &[][..] } else { &touches.locks };
-    let taken = setting.locks.take(names, about.number, setting.deadline, |name, holder| {
+    let taken = setting.locks.take(names, about.number, &setting.horizon, |name, holder| {
         voice.waiting(&format!("lock `{name}`, which step {holder} holds"));
     });
     let held = match taken {
         Ok(held) => held,
-        Err(refused) => return Ok(refused_outcome(&refused)),
+        Err(refused) => return Ok(refused_outcome(&refused, &setting.horizon)),
     };
     let locks = milliseconds(ready);
     let start = Instant::now();
-    let own_limit = about.timeout.and_then(|timeout| start.checked_add(timeout));
-    let limit = own_limit.map_or(setting.deadline, |own| own.min(setting.deadline));
-    began(limit);
+    let limit = Limit::new(about.timeout, setting.horizon.clone());
+    began(limit.clone());
     setting.teller.tell(Event::StepStarted {
         step: about.number,
         label: about.label.clone(),
@@ -133,7 +136,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
         after: turn.after,
     });
     let scope = StepScope {
-        deadline: limit,
+        deadline: limit.fixed(),
         fingerprints: turn.fingerprints.clone(),
         lines: voice.lines(),
         waiting: voice.waits(),
@@ -143,7 +146,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
     let mut outcome = if setting.dry_run {
         forecast(setting, turn, step.as_ref(), &facts, voice)
     } else {
-        carry_out(setting, turn, step.as_ref(), facts, voice, limit)
+        carry_out(setting, turn, step.as_ref(), facts, voice, &limit)
     };
     drop(held);
     outcome.timing.locks = locks;
@@ -152,7 +155,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Instan
     Ok(outcome)
 }
 
-fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, voice: &Voice, limit: Instant) -> Outcome {
+fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, voice: &Voice, limit: &Limit) -> Outcome {
     let about = turn.job.about();
     let host = Host::new(facts);
     let mut attempt = Attempt {
@@ -161,7 +164,7 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
         world: &setting.world,
         voice,
         stop: &setting.stop,
-        limit,
+        limit: limit.clone(),
         retries: about.retries,
         timing: Timing::default(),
         slept: Cell::default(),
@@ -178,19 +181,15 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
             Outcome { outputs: Some(finding.outputs), fingerprint, ..Outcome::new(ending, None) }
         }
         Err(error) => {
-            let error = if Instant::now() >= limit { out_of_time(error, about.timeout, limit < setting.deadline) } else { error };
-            Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone()))))
+            let error = match about.timeout.filter(|_| limit.is_over() && limit.is_its_own()) {
+                Some(timeout) => error.hint(format!("the step's `timeout: {}` is over", Span(timeout))),
+                None => error,
+            };
+            let failure = Failure::of(&error, Some(about.place.clone()));
+            Outcome { overran: limit.is_over() && !limit.is_its_own(), ..Outcome::new(Ending::Failed, Some(failure)) }
         }
     };
     Outcome { changes, timing, ..outcome }
-}
-
-/// Says whose time it was that ended.
-fn out_of_time(error: Error, timeout: Option<Duration>, own: bool) -> Error {
-    match timeout {
-        Some(timeout) if own => error.hint(format!("the step's `timeout: {}` is over", Span(timeout))),
-        _ => error.hint("the `deadline:` of the run is over"),
-    }
 }
 
 fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: &Facts, voice: &Voice) -> Outcome {
@@ -240,14 +239,13 @@ fn unknown(setting: &Setting, turn: &Turn, why: String) -> Result<Outcome> {
     }
 }
 
-fn refused_outcome(refused: &Refused) -> Outcome {
+fn refused_outcome(refused: &Refused, horizon: &Horizon) -> Outcome {
     match refused {
         Refused::Closed => Outcome::because(Ending::NotStarted, "another step failed first"),
-        Refused::TimedOut(None) => Outcome::because(Ending::NotStarted, "the `deadline:` of the run is over"),
-        Refused::TimedOut(Some((name, holder))) => Outcome::because(
-            Ending::NotStarted,
-            format!("the `deadline:` of the run is over; until then step {holder} held lock `{name}`"),
-        ),
+        Refused::TimedOut(None) => Outcome { overran: true, ..Outcome::because(Ending::NotStarted, horizon.why()) },
+        Refused::TimedOut(Some((name, holder))) => {
+            Outcome::because(Ending::NotStarted, format!("{}; until then step {holder} held lock `{name}`", horizon.why()))
+        }
         Refused::Abandoned(name, holder) => Outcome::because(
             Ending::NotStarted,
             format!("it needs lock `{name}`, which step {holder} still held when it was abandoned"),

@@ -9,6 +9,8 @@ use crate::host::aws::Answer;
 /// After a heartbeat that nobody took, the next one comes sooner than usual, within these limits.
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(15);
+/// What a failed run needs after its steps: to give up on one, to flush the logs before ABANDON, to say the verdict.
+const RESERVE: Duration = Duration::from_secs(40);
 
 /// The hook's clock as we know it.
 #[derive(Debug, Clone)]
@@ -17,13 +19,15 @@ pub(super) struct Pulse {
     /// When the hook's clock last started: the instance's start, until a heartbeat has been taken.
     since: Instant,
     next: Instant,
+    /// Whether the last answer was that no action waits: too early, or long answered. Then no clock runs against us.
+    unawaited: bool,
 }
 
 impl Pulse {
     /// The hook's clock began to run when the instance started.
     pub(super) fn new(hook: Hook, started: Instant) -> Self {
         let next = started + hook.timeout / 3;
-        Self { hook, since: started, next }
+        Self { hook, since: started, next, unawaited: false }
     }
 
     /// When the next heartbeat is due.
@@ -36,12 +40,22 @@ impl Pulse {
         self.since + self.hook.timeout
     }
 
+    /// When the steps must be over, so that the verdict comes in time even if no further heartbeat is taken.
+    pub(super) fn answer_by(&self) -> Option<Instant> {
+        // A third at most: the next heartbeat is due when two thirds are left.
+        let reserve = RESERVE.min(self.hook.timeout / 3);
+        (!self.unawaited).then(|| self.since + self.hook.timeout.saturating_sub(reserve))
+    }
+
     /// Sends one heartbeat. The error is worth a word, not a failure: the next one may be taken.
     pub(super) fn beat(&mut self, line: &Line, until: Instant) -> Option<Error> {
         let sent = line.now();
         let patience = until.min(sent + self.hook.timeout / 3);
         let answer = line.retry.run(patience, || line.service.heartbeat(&self.hook.group, &self.hook.name, &line.instance));
         let now = line.now();
+        if let Ok(answer) = &answer {
+            self.unawaited = matches!(answer, Answer::NoActiveAction);
+        }
         if let Ok(Answer::Taken) = answer {
             // Counted from before the call, so that we are never the one who is late.
             self.since = sent;
@@ -94,6 +108,26 @@ mod tests {
         assert!(pulse.due() < line.now(), "the first one is overdue");
         assert!(pulse.beat(&line, line.now() + Duration::from_mins(1)).is_none());
         assert_eq!(pulse.expires(), started + Duration::from_secs(650));
+    }
+
+    #[test]
+    fn the_answer_is_due_before_the_hook_ends_unless_nobody_waits() {
+        let scripted = Scripted::new().active_after("h", Duration::from_mins(5));
+        let line = scripted.line();
+        let start = line.now();
+        let mut pulse = Pulse::new(hook(450), start);
+        assert_eq!(pulse.answer_by(), Some(start + Duration::from_secs(410)));
+        let _ = pulse.beat(&line, start + Duration::from_mins(1));
+        assert_eq!(pulse.answer_by(), None, "too early: its clock does not run yet");
+        line.retry.clock().sleep(Duration::from_mins(5));
+        let taken = line.now();
+        let _ = pulse.beat(&line, taken + Duration::from_mins(1));
+        assert_eq!(pulse.answer_by(), Some(taken + Duration::from_secs(410)));
+        assert_eq!(Pulse::new(hook(30), start).answer_by(), Some(start + Duration::from_secs(20)));
+        let denied = Scripted::new().denied();
+        let mut pulse = Pulse::new(hook(450), start);
+        assert!(pulse.beat(&denied.line(), denied.line().now() + Duration::from_mins(1)).is_some());
+        assert_eq!(pulse.answer_by(), Some(start + Duration::from_secs(410)), "what fails moves nothing");
     }
 
     #[test]

@@ -33,6 +33,7 @@ struct Shared {
 struct State {
     found: Option<Result<Found>>,
     expires: Option<Instant>,
+    answer_by: Option<Instant>,
     stopped: bool,
 }
 
@@ -52,10 +53,16 @@ impl Watch {
         &self.shared.line
     }
 
-    /// When the hook stops waiting, as far as is known by now; a run must not plan beyond it.
+    /// When the hook stops waiting, as far as is known by now.
     #[must_use]
     pub fn expires(&self) -> Option<Instant> {
         self.shared.lock().expires
+    }
+
+    /// The hook's clock, for who plans the run.
+    #[must_use]
+    pub fn clock(&self) -> HookClock {
+        HookClock { shared: self.shared.clone(), began: self.line().now() }
     }
 
     /// The playbook's own mistake, if there is one (several hooks and none named): worth ending the run for.
@@ -111,6 +118,23 @@ impl Watch {
     }
 }
 
+/// The hook's clock, as a run must know it.
+#[derive(Clone)]
+pub struct HookClock {
+    shared: Arc<Shared>,
+    began: Instant,
+}
+
+impl HookClock {
+    /// When the steps must be over for the verdict to come in time; `None` while no hook's clock runs against the run.
+    ///
+    /// A hook whose time was over before the run began bounds nothing: nobody waits any more, and the report will say so.
+    #[must_use]
+    pub fn answer_by(&self) -> Option<Instant> {
+        self.shared.lock().answer_by.filter(|by| *by > self.began)
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         self.stop();
@@ -141,6 +165,7 @@ impl Shared {
         loop {
             let mut state = self.lock();
             state.expires = Some(pulse.expires());
+            state.answer_by = pulse.answer_by();
             let stopped = state.stopped;
             drop(state);
             let now = self.line.now();
@@ -184,6 +209,26 @@ mod tests {
         let beats = scripted.calls().iter().filter(|call| call.starts_with("heartbeat")).count();
         assert!((4..=6).contains(&beats), "{beats}");
         assert!(watch.expires().is_some_and(|expires| expires > start + Duration::from_mins(10)));
+    }
+
+    #[test]
+    fn without_heartbeats_the_steps_must_be_over_before_the_hook_is() {
+        let scripted = Scripted::new().denied();
+        let line = scripted.line();
+        let start = line.now();
+        let wanted = Lifecycle {
+            group: Some("g".to_owned()),
+            hook: Some("h".to_owned()),
+            timeout: Some(crate::step::fields::Span(Duration::from_secs(300))),
+        };
+        let watch = Watch::start(line.clone(), wanted.clone(), start, start + Duration::from_mins(10), Arc::new(|_| ()));
+        let clock = watch.clock();
+        wait_until(|| watch.is_over());
+        assert_eq!(clock.answer_by(), Some(start + Duration::from_secs(260)));
+        let late = Watch::start(line.clone(), wanted, start, line.now() + Duration::from_mins(1), Arc::new(|_| ()));
+        let clock = late.clock();
+        wait_until(|| late.is_over());
+        assert_eq!(clock.answer_by(), None, "it was over before this run began");
     }
 
     #[test]

@@ -241,6 +241,12 @@ fn a_step_past_its_time_is_abandoned_with_its_locks() {
     assert_eq!(why(&reports, 2), "it needs lock `packages`, which step 1 still held when it was abandoned");
 }
 
+/// What the reader is told about whose fault it was.
+fn hint(reports: &[Report], number: usize) -> String {
+    let report = reports.iter().find(|report| report.number == number).unwrap();
+    report.reason.as_ref().unwrap().hint.clone().unwrap_or_default()
+}
+
 #[test]
 fn when_the_deadline_is_over_nothing_starts_and_the_eater_is_named() {
     let eater = Script::new("eater").check(|_, _| {
@@ -251,9 +257,36 @@ fn when_the_deadline_is_over_nothing_starts_and_the_eater_is_named() {
     let reports = walk.of([eater, Script::new("late").needs(&["eater"])]);
     assert_eq!(endings(&reports), [Unchanged, NotStarted]);
     assert_eq!(why(&reports, 2), "the `deadline:` of the run is over");
-    let said =
-        walk.events.events().iter().any(|event| matches!(event, Event::Notice { text } if text.contains("step 1 `eater`")));
-    assert!(said);
+    assert!(hint(&reports, 2).starts_with("the `deadline:` of the run is over; step 1 `eater` took 8"), "{}", hint(&reports, 2));
+}
+
+#[test]
+fn without_heartbeats_the_hook_ends_a_wait_before_the_deadline() {
+    let waits = Script::new("health").patience(60_000, 5).check(|_, _| Ok(differs("wait for it")));
+    let walk = Walk { answer_by: Some(Duration::from_millis(120)), grace: Duration::from_secs(5), ..Walk::default() };
+    let start = Instant::now();
+    let reports = walk.of([waits, Script::new("late").needs(&["health"])]);
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(endings(&reports), [Failed, NotStarted]);
+    assert!(
+        hint(&reports, 1).contains("lifecycle hook") && hint(&reports, 1).contains("step 1 `health` took 1"),
+        "{}",
+        hint(&reports, 1)
+    );
+}
+
+#[test]
+fn a_step_that_does_not_notice_the_hook_is_left_behind() {
+    let hangs = Script::new("pip").check(|_, _| {
+        std::thread::sleep(Duration::from_secs(30));
+        Ok(Finding::done())
+    });
+    let walk = Walk { answer_by: Some(Duration::from_millis(60)), ..Walk::default() };
+    let start = Instant::now();
+    let reports = walk.of([hangs]);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(why(&reports, 1).contains("left behind"));
+    assert!(hint(&reports, 1).contains("no heartbeat is taken; step 1 `pip` took 1"), "{}", hint(&reports, 1));
 }
 
 #[test]
