@@ -123,6 +123,7 @@ fn whole(span: Duration) -> Span {
 #[cfg(test)]
 impl Horizon {
     /// A horizon whose hook must have its answer then.
+    #[must_use]
     pub fn with_hook(self, answer_by: impl Fn() -> Option<Instant> + Send + Sync + 'static) -> Self {
         Self { answer_by: Some(Arc::new(answer_by)), ..self }
     }

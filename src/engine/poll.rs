@@ -55,7 +55,7 @@ impl Poll<'_> {
                         Ok(finding) => missing(&finding),
                         Err(error) if error.kind().is_transient() => error.to_string(),
                         // The end cut this look off: what the one before saw is the reason.
-                        Err(error) if error.kind() == Kind::TimedOut && Instant::now() >= self.limit && !told.is_empty() => {
+                        Err(error) if error.kind() == Kind::TimedOut && self.limit.is_over() && !told.is_empty() => {
                             tracing::debug!(%error, "the last look was cut off");
                             told.clone()
                         }

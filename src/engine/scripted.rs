@@ -182,6 +182,10 @@ impl Step for Script {
         answer
     }
 
+    fn evidence(&self, _: &Facts) -> Vec<String> {
+        vec![format!("the last words of {}", self.about.label)]
+    }
+
     fn patience(&self) -> Patience {
         self.inner.patience
     }

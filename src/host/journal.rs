@@ -77,7 +77,8 @@ const LOOK: Duration = Duration::from_secs(2);
 pub fn newest(unit: &str) -> Option<String> {
     // Only root may ask for it, and without it only the last instant is missing.
     let _ = output(&["--sync"]);
-    let line = output(&["--boot", "--quiet", "--no-pager", "--lines=1", "--output=json", "--output-fields=PRIORITY", "--unit", unit])?;
+    let line =
+        output(&["--boot", "--quiet", "--no-pager", "--lines=1", "--output=json", "--output-fields=PRIORITY", "--unit", unit])?;
     let object: Value = serde_json::from_str(line.trim()).ok()?;
     Some(object.get("__CURSOR")?.as_str()?.to_owned())
 }

@@ -14,7 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the state cannot be read or written.
 pub fn send_pending(line: &Line) -> Result<Option<(Verdict, Told)>> {
-    let Some(mut stored) = StoredVerdict::read(line)?.filter(|stored| !stored.settled && stored.is_due()) else { return Ok(None) };
+    let Some(mut stored) = StoredVerdict::read(line)?.filter(|stored| !stored.settled && stored.is_due()) else {
+        return Ok(None);
+    };
     // The hook was never found: nobody knows whom to tell, and only a boot run looks.
     let Some(hook) = stored.addressee() else { return Ok(None) };
     let told = report(line, &hook, stored.verdict, line.now() + PATIENCE);

@@ -1,4 +1,4 @@
-//! Ships the run's own events and the playbook's log sources to CloudWatch Logs, while the run goes on.
+//! Ships the run's own events and the playbook's log sources to `CloudWatch` Logs, while the run goes on.
 //!
 //! One thread reads, batches and sends. What comes from a file or a journal is acknowledged before its place is recorded, so a
 //! crash sends twice rather than never; what the run itself says is kept in bounded memory. Failing to ship never fails a run.

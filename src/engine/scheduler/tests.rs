@@ -268,6 +268,8 @@ fn without_heartbeats_the_hook_ends_a_wait_before_the_deadline() {
     let reports = walk.of([waits, Script::new("late").needs(&["health"])]);
     assert!(start.elapsed() < Duration::from_secs(2));
     assert_eq!(endings(&reports), [Failed, NotStarted]);
+    let said = &reports.first().unwrap().reason.as_ref().unwrap().last_lines;
+    assert_eq!(*said, ["the last words of health"], "what it waited for in vain is quoted");
     assert!(
         hint(&reports, 1).contains("lifecycle hook") && hint(&reports, 1).contains("step 1 `health` took 1"),
         "{}",

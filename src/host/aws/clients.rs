@@ -66,10 +66,8 @@ async fn ready() -> Result<SdkConfig> {
         .read_timeout(Duration::from_secs(15))
         .operation_attempt_timeout(Duration::from_secs(20))
         .build();
-    let metadata = aws_config::imds::Client::builder()
-        .connect_timeout(Duration::from_secs(1))
-        .read_timeout(METADATA_ANSWERS_WITHIN)
-        .build();
+    let metadata =
+        aws_config::imds::Client::builder().connect_timeout(Duration::from_secs(1)).read_timeout(METADATA_ANSWERS_WITHIN).build();
     let of_the_instance = ImdsRegionProvider::builder().imds_client(metadata.clone()).build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::disabled())
