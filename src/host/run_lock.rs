@@ -30,7 +30,8 @@ pub(in crate::host) fn mark_at_work(state: &Path) -> Option<Flock<File>> {
 /// The right to run. Let go by dropping it, or by ending in whatever way.
 #[derive(Debug)]
 pub struct RunLock {
-    _lock: Flock<File>,
+    #[allow(dead_code, reason = "held until it is dropped")]
+    held: Flock<File>,
 }
 
 /// Who runs.
@@ -87,7 +88,7 @@ impl StateFolder {
                     lock.write_all(words.as_bytes())
                 };
                 write().doing(|| "writing into the run lock who holds it".to_owned())?;
-                Ok(Ok(RunLock { _lock: lock }))
+                Ok(Ok(RunLock { held: lock }))
             }
             Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut words = String::new();
@@ -145,9 +146,9 @@ mod tests {
         let outer = tempfile::tempdir().unwrap();
         let state = StateFolder::new(outer.path());
         let mut lock = state.take_run_lock().unwrap().unwrap();
-        lock._lock.rewind().unwrap();
+        lock.held.rewind().unwrap();
         // No process has this number: it is above the kernel's limit.
-        lock._lock.write_all(b"process 4999999, since").unwrap();
+        lock.held.write_all(b"process 4999999, since").unwrap();
         let child = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
             drop(lock);
