@@ -12,7 +12,7 @@ use crate::host::aws::{Aws, Fetched};
 use crate::host::inputs::read_mapping;
 use crate::host::instance::{Discovery, Instance, os_values};
 use crate::playbook::{InstanceValues, Playbook, Scope};
-use crate::secret::{Redactor, Secret, Sensitive};
+use crate::secret::{Redactor, SHORTEST_SEARCHED, Secret, Sensitive};
 
 /// A dry-run asks the metadata service once, for this long.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -108,6 +108,25 @@ pub fn fetch_secrets(
     Ok(Some(secrets))
 }
 
+/// What is said of secrets that are too short to be found in what programs print; `None` where all are long enough.
+#[must_use]
+pub fn too_short_to_search(secrets: &IndexMap<String, Fetched>) -> Option<String> {
+    let short = |value: &Sensitive| value.is_secret() && (1..SHORTEST_SEARCHED).contains(&value.size());
+    let mut names = Vec::new();
+    for (name, fetched) in secrets {
+        match fetched {
+            Fetched::One(value) if short(value) => names.push(format!("`{name}`")),
+            Fetched::One(_) => {}
+            Fetched::Map(map) => {
+                names.extend(map.iter().filter(|(_, value)| short(value)).map(|(key, _)| format!("`{name}.{key}`")));
+            }
+        }
+    }
+    let list = names.join(", ");
+    (!names.is_empty())
+        .then(|| format!("shorter than {SHORTEST_SEARCHED} bytes, so not masked where a program prints it: {list}"))
+}
+
 fn values(fetched: &Fetched) -> Vec<&Sensitive> {
     match fetched {
         Fetched::One(value) => vec![value],
@@ -125,5 +144,29 @@ fn stand_in(value: Value) -> Fetched {
     match value {
         Value::Object(map) => Fetched::Map(map.into_iter().map(|(name, value)| (name, secret(value))).collect()),
         value => Fetched::One(secret(value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_too_short_to_be_searched_for_are_named_and_no_others() {
+        let secret = |text: &str| Sensitive::Secret(Secret::new(text));
+        let map = [("PORT", secret("8000")), ("KEY", secret("long enough")), ("MODE", Sensitive::Plain("dev".into()))];
+        let map = map.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let secrets: IndexMap<String, Fetched> = [
+            ("pin".to_owned(), Fetched::One(secret("1234567"))),
+            ("key".to_owned(), Fetched::One(secret("12345678"))),
+            ("empty".to_owned(), Fetched::One(secret(""))),
+            ("env".to_owned(), Fetched::Map(map)),
+        ]
+        .into_iter()
+        .collect();
+        let said = too_short_to_search(&secrets).unwrap();
+        assert!(said.ends_with(": `pin`, `env.PORT`"), "{said}");
+        assert!(!said.contains("1234567") && !said.contains("8000"), "{said}");
+        assert!(too_short_to_search(&IndexMap::new()).is_none());
     }
 }

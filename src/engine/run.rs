@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::duty::{Duty, Terms};
-use super::environment::{Surroundings, fetch_secrets};
+use super::environment::{Surroundings, fetch_secrets, too_short_to_search};
 use super::event::{Event, Failure, Listener, Teller};
 use super::horizon::Horizon;
 use super::job::EntryJob;
@@ -289,6 +289,9 @@ impl Run<'_> {
     fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
         let given = self.options.secrets_from.as_deref();
         scope.secrets = fetch_secrets(&playbook, &scope, &self.aws, given, self.options.dry_run, &self.redactor)?;
+        if let Some(said) = scope.secrets.as_ref().and_then(too_short_to_search) {
+            self.teller.notice(said);
+        }
         let world = World::new(
             WorldOptions {
                 online: !self.options.dry_run || self.options.online,

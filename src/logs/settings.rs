@@ -12,6 +12,9 @@ const SECONDS_OF_A_DAY: u64 = 86_400;
 /// Names of groups and streams are no longer than this.
 const LONGEST_NAME: usize = 512;
 
+/// What is wrong with a source that names both or neither.
+pub const ONE_OF_TWO: &str = "a log source has exactly one of `file` and `unit`";
+
 /// What is shipped, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,16 +73,26 @@ impl Source {
         let mut problems = Vec::new();
         match (&self.file, &self.unit) {
             (Some(file), None) => problems.extend(file_problem(file)),
-            (None, Some(unit)) if unit.is_empty() || unit.contains(['/', ' ']) => {
-                problems.push(format!("`{unit}` is not the name of a unit"));
-            }
-            (None, Some(_)) => {}
-            _ => problems.push("a log source has exactly one of `file` and `unit`".to_owned()),
+            (None, Some(unit)) => problems.extend(unit_problem(unit)),
+            _ => problems.push(ONE_OF_TWO.to_owned()),
         }
         problems.extend(self.group.as_deref().and_then(group_problem));
         problems.extend(self.stream.as_deref().and_then(stream_problem));
         problems.extend(self.retention.and_then(retention_problem));
         problems
+    }
+}
+
+/// What is wrong with one value of the block or of a source, under its key. Text that is no span is the type's own complaint.
+#[must_use]
+pub fn value_problem(key: &str, text: &str) -> Option<String> {
+    match key {
+        "group" => group_problem(text),
+        "stream" => stream_problem(text),
+        "retention" => text.parse().ok().and_then(retention_problem),
+        "file" => file_problem(text),
+        "unit" => unit_problem(text),
+        _ => None,
     }
 }
 
@@ -113,6 +126,11 @@ fn group_problem(name: &str) -> Option<String> {
 fn stream_problem(name: &str) -> Option<String> {
     let wrong = name.is_empty() || name.len() > LONGEST_NAME || name.contains([':', '*']);
     (wrong && !is_expression(name)).then(|| format!("`{name}` is not the name of a log stream: anything but `:` and `*`"))
+}
+
+fn unit_problem(name: &str) -> Option<String> {
+    let wrong = name.is_empty() || name.contains(['/', ' ']);
+    (wrong && !is_expression(name)).then(|| format!("`{name}` is not the name of a unit"))
 }
 
 fn file_problem(path: &str) -> Option<String> {

@@ -17,7 +17,9 @@ use super::node::{Node, NodeKind};
 use super::shape::{Shape, did_you_mean};
 use super::source::Source;
 use super::value::{Content, Value};
-use super::{Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, secrets, vars, yaml};
+use super::{
+    Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, log_rules, secrets, vars, yaml,
+};
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
 use crate::step::fields::Span;
@@ -123,6 +125,9 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
     secrets.check(&frame, &scope, &mut problems);
     let lifecycle = root.member("lifecycle").map(|node| Block::<Lifecycle>::new(node, &frame, &mut problems));
     let logs = root.member("logs").map(|node| Block::<LogSettings>::new(node, &frame, &mut problems));
+    if let Some(node) = root.member("logs") {
+        log_rules::check(node, &frame, &Evaluator::new(&scope, &frame.declared, Without::Unknown), &mut problems);
+    }
     let env = root.member("env").map(|node| Block::<IndexMap<String, String>>::new(node, &frame, &mut problems));
     let entries = entries(&root, steps, types, &frame, &scope, &mut problems);
     if !problems.is_empty() {

@@ -12,6 +12,7 @@ mod expression;
 mod filters;
 mod frame;
 mod load;
+mod log_rules;
 mod names;
 mod node;
 mod problem;

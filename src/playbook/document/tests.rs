@@ -153,6 +153,22 @@ fn the_document_is_checked_key_by_key() {
             "2:11 this playbook requires an agent `>=99`, and this one is 0.1.0; install a newer agent",
         ),
         ("version: 1\nlifecycle: { grup: x }\nsteps: []\n", "2:14 unknown key `grup`; did you mean `group`?"),
+        (
+            "version: 1\nlogs: { group: aws/x }\nsteps: []\n",
+            "2:16 `aws/x` is not the name of a log group: letters, digits and `._-/#`, not beginning with `aws/`",
+        ),
+        (
+            "version: 1\nvars: { keep: 8d }\nlogs: { group: a, retention: '{{ keep }}' }\nsteps: []\n",
+            "3:30 the service cannot keep logs for `8d`; it can for 1d, 3d, 5d, 7d, 14d, 30d, 60d, 90d, 120d, 150d, 180d, 365d, 400d, 545d, 731d, 1096d, 1827d, 2192d, 2557d, 2922d, 3288d, 3653d",
+        ),
+        (
+            "version: 1\nlogs:\n  group: a\n  sources:\n  - file: /var/log/a\n    unit: a.service\nsteps: []\n",
+            "5:5 a log source has exactly one of `file` and `unit`",
+        ),
+        (
+            "version: 1\nlogs:\n  group: a\n  sources:\n  - file: var/log/a\nsteps: []\n",
+            "5:11 the log file `var/log/a` must be an absolute path",
+        ),
         ("version: 1\nlogs: { group: '{{ nam }}' }\nsteps: []\n", "2:20 unknown variable `nam`; did you mean `name`?"),
         (
             "version: 1\nlogs: { group: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n",

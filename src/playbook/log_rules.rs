@@ -1,0 +1,32 @@
+//! What the log service would refuse, found before a machine depends on it: each value of `logs:` at its own place.
+
+use super::Problem;
+use super::evaluate::Evaluator;
+use super::frame::Frame;
+use super::node::{Node, NodeKind};
+use crate::logs::settings::{ONE_OF_TWO, value_problem};
+
+/// Appends what is wrong. Values that depend on the run (such as `instance.id`) are looked at when the run knows them.
+pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
+    values(block, frame, evaluator, problems);
+    let Some(NodeKind::List(sources)) = block.member("sources").map(|node| &node.kind) else { return };
+    for source in sources {
+        let named = ["file", "unit"].iter().filter(|key| source.member(key).is_some_and(|node| !node.is_empty())).count();
+        if named != 1 && matches!(source.kind, NodeKind::Map(_)) {
+            problems.push(frame.source.problem(source.mark, ONE_OF_TWO));
+        }
+        values(source, frame, evaluator, problems);
+    }
+}
+
+fn values(map: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
+    for (key, node) in map.members() {
+        if !matches!(node.kind, NodeKind::Scalar { .. }) || node.is_empty() {
+            continue;
+        }
+        // What cannot be evaluated has been complained of, or is not known yet.
+        let known = frame.evaluated(node, evaluator).ok().and_then(|value| value.to_json());
+        let Some(serde_json::Value::String(text)) = known else { continue };
+        problems.extend(value_problem(&key.text, &text).map(|message| frame.source.problem(node.mark, message)));
+    }
+}
