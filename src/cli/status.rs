@@ -139,7 +139,7 @@ mod tests {
                 tentative: None,
             },
         ];
-        let header = Header::new("r", None, "b", (String::new(), String::new()));
+        let header = Header::new("r", None, "b", String::new());
         let stamped = |event| Stamped { at: 1_700_000_000_000, event };
         let record = Record { header, events: events.into_iter().map(stamped).collect() };
         let text = draw(&Status { under_way: None, summary: Summary::of(&record) });

@@ -42,8 +42,6 @@ pub enum Event {
         playbook: String,
         /// sha256 of the playbook as it was read.
         playbook_digest: String,
-        /// sha256 of this binary.
-        binary_digest: String,
         /// The agent's version.
         version: String,
         /// `boot`, `timer` or `manual`.
@@ -148,6 +146,9 @@ pub enum Event {
         interrupted: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
+        /// sha256 of the agent's binary, where it is known by now.
+        #[serde(default)]
+        binary_digest: Option<String>,
     },
     /// Written into the record of a run that ended without a word, by the run that found it so.
     RunCutShort {

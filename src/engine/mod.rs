@@ -14,6 +14,7 @@ pub mod horizon;
 pub mod job;
 pub mod locks;
 pub mod options;
+pub mod own_binary;
 pub mod owner;
 pub mod panics;
 mod poll;

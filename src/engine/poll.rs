@@ -168,12 +168,12 @@ mod tests {
 
     #[test]
     fn a_look_that_the_end_cuts_off_does_not_hide_the_reason() {
-        let (answer, ..) = poll(patience(60_000, 10, 0), 50, |look| match look {
-            1 => Ok(not_yet("refused")),
-            _ => {
-                std::thread::sleep(Duration::from_millis(60));
-                Err(Error::new(Kind::TimedOut, "`systemctl` was stopped"))
+        let (answer, ..) = poll(patience(60_000, 10, 0), 50, |look| {
+            if look == 1 {
+                return Ok(not_yet("refused"));
             }
+            std::thread::sleep(Duration::from_millis(60));
+            Err(Error::new(Kind::TimedOut, "`systemctl` was stopped"))
         });
         let error = answer.unwrap_err();
         assert_eq!(error.kind(), Kind::NotConverged);

@@ -33,22 +33,19 @@ pub struct Header {
     pub process: u32,
     /// What tells that the binary is still the same file.
     pub binary_stamp: String,
-    /// sha256 of the binary.
-    pub binary_digest: String,
 }
 
 impl Header {
     /// The header of a run that begins now, in this process.
     #[must_use]
-    pub fn new(run: &str, instance: Option<&str>, boot: &str, binary: (String, String)) -> Self {
+    pub fn new(run: &str, instance: Option<&str>, boot: &str, binary_stamp: String) -> Self {
         Self {
             record: VERSION,
             run: run.to_owned(),
             instance: instance.map(str::to_owned),
             boot: boot.to_owned(),
             process: std::process::id(),
-            binary_stamp: binary.0,
-            binary_digest: binary.1,
+            binary_stamp,
         }
     }
 }
@@ -89,6 +86,15 @@ impl Record {
     pub fn trigger(&self) -> Option<&str> {
         self.events.iter().find_map(|stamped| match &stamped.event {
             Event::RunStarted { trigger, .. } => Some(trigger.as_str()),
+            _ => None,
+        })
+    }
+
+    /// sha256 of the binary, where the run got to know it.
+    #[must_use]
+    pub fn binary_digest(&self) -> Option<&str> {
+        self.events.iter().find_map(|stamped| match &stamped.event {
+            Event::RunFinished { binary_digest, .. } => binary_digest.as_deref(),
             _ => None,
         })
     }

@@ -12,6 +12,7 @@ use super::horizon::Horizon;
 use super::job::EntryJob;
 use super::locks::Locks;
 use super::options::{RunOptions, Trigger};
+use super::own_binary::OwnBinary;
 use super::record::{Header, Recorder};
 use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::shipping::Shipping;
@@ -78,7 +79,7 @@ fn run_once(
     let top = Instant::now();
     let asking = ask_beside(options, aws.runtime().clone());
     let state = StateFolder::new(&options.state);
-    let digesting = (!options.dry_run).then(|| digest_beside(state.clone()));
+    let binary = if options.dry_run { None } else { Some(OwnBinary::find_out(state.clone())?) };
     let loaded = Playbook::load(&options.location, &options.overrides);
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
     let line = if options.dry_run { None } else { duty::line(aws, surroundings.instance.as_ref(), &state)? };
@@ -125,7 +126,7 @@ fn run_once(
         duty,
         shipping: OnceLock::new(),
     };
-    let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, digesting, waiting.as_ref()));
+    let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, binary, waiting.as_ref()));
     run.answer(ended)
 }
 
@@ -151,18 +152,17 @@ impl Run<'_> {
         state: &StateFolder,
         playbook: Playbook,
         scope: Scope,
-        digesting: Option<Digesting>,
+        binary: Option<OwnBinary>,
         waiting: Option<&Line>,
     ) -> Result<Tally, Refusal> {
-        let Some(digesting) = digesting else { return Ok(self.carry_out(playbook, scope, "")) };
+        let Some(binary) = binary else { return Ok(self.carry_out(playbook, scope, None)) };
         let _lock = self.lock(state)?;
-        let binary = digesting.join().map_err(|_| Error::new(Kind::Bug, "reading the agent's own binary failed"))??;
-        let (recorder, digest) = self.begin_record(state, binary)?;
+        let recorder = self.begin_record(state, binary.stamp())?;
         self.ship_logs(state, playbook.logs(&scope));
         if let Some(line) = waiting {
             duty::say_what_waits(line, &self.teller);
         }
-        let tally = self.carry_out(playbook, scope, &digest);
+        let tally = self.carry_out(playbook, scope, Some(&binary));
         if let Some(trouble) = recorder.trouble() {
             self.teller.notice(format!("the record of this run has holes: {trouble}"));
         }
@@ -232,25 +232,24 @@ impl Run<'_> {
         }
     }
 
-    /// Makes the state ours, reports what earlier runs left unsaid, begins the record. Returns the binary's digest with it.
-    fn begin_record(&self, state: &StateFolder, binary: (String, String)) -> Result<(Arc<Recorder>, String)> {
+    /// Makes the state ours, reports what earlier runs left unsaid, begins the record.
+    fn begin_record(&self, state: &StateFolder, stamp: &str) -> Result<Arc<Recorder>> {
         let instance = self.surroundings.instance.as_ref().map(|instance| instance.id.as_str());
         let set_aside = owner::claim(state, instance)?;
         let boot = boot_id()?;
         let cut_short = record::mark_cut_short(state, &boot)?;
-        let recorder = Arc::new(Recorder::begin(state, &Header::new(&self.id, instance, &boot, binary.clone()))?);
+        let recorder = Arc::new(Recorder::begin(state, &Header::new(&self.id, instance, &boot, stamp.to_owned()))?);
         self.teller.add(recorder.clone());
         set_aside.into_iter().chain(cut_short).for_each(|notice| self.teller.notice(notice));
-        Ok((recorder, binary.1))
+        Ok(recorder)
     }
 
     /// From the first word to the last.
-    fn carry_out(&self, playbook: Playbook, scope: Scope, binary_digest: &str) -> Tally {
+    fn carry_out(&self, playbook: Playbook, scope: Scope, binary: Option<&OwnBinary>) -> Tally {
         self.teller.tell(Event::RunStarted {
             run: self.id.clone(),
             playbook: playbook.name.clone(),
             playbook_digest: playbook.digest.clone(),
-            binary_digest: binary_digest.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             trigger: self.options.trigger.word().to_owned(),
             dry_run: self.only_looks,
@@ -281,6 +280,7 @@ impl Run<'_> {
             unknown: tally.unknown,
             interrupted: tally.interrupted.clone(),
             milliseconds: u64::try_from(self.top.elapsed().as_millis()).unwrap_or(u64::MAX),
+            binary_digest: binary.and_then(OwnBinary::digest),
         });
         tally
     }
@@ -342,25 +342,6 @@ fn run_id() -> String {
     let now = jiff::Timestamp::now();
     let millisecond = now.as_millisecond().rem_euclid(1000);
     format!("{}{millisecond:03}Z-{:04x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u16>())
-}
-
-/// Stamp and digest of our binary, when they are known.
-type Digesting = std::thread::JoinHandle<Result<(String, String)>>;
-
-/// Reads our binary while the playbook is read and the instance is asked.
-fn digest_beside(state: StateFolder) -> Digesting {
-    std::thread::spawn(move || own_digest(&state))
-}
-
-/// The stamp and digest of our binary. Read anew only when the file is another than the last run's: it has many megabytes.
-fn own_digest(state: &StateFolder) -> Result<(String, String)> {
-    let stamp = process::own_stamp()?;
-    let known = record::newest(state)?.filter(|record| record.header.binary_stamp == stamp);
-    let digest = match known {
-        Some(record) => record.header.binary_digest,
-        None => process::own_digest()?,
-    };
-    Ok((stamp, digest))
 }
 
 #[cfg(test)]

@@ -213,7 +213,7 @@ mod tests {
     }
 
     fn record(events: Vec<Stamped>) -> Record {
-        Record { header: Header::new("r", None, "b", (String::new(), String::new())), events }
+        Record { header: Header::new("r", None, "b", String::new()), events }
     }
 
     #[test]
@@ -232,8 +232,16 @@ mod tests {
         assert_eq!((path.steps, path.milliseconds, path.own_milliseconds), (vec![1, 3], 1000, 60));
         assert!((path.own_share - 0.06).abs() < 1e-9, "{}", path.own_share);
         let (run, interrupted) = ("r".to_owned(), None);
-        let event =
-            Event::RunFinished { run, converged: true, changed: 3, failed: 0, unknown: 0, interrupted, milliseconds: 1001 };
+        let event = Event::RunFinished {
+            run,
+            converged: true,
+            changed: 3,
+            failed: 0,
+            unknown: 0,
+            interrupted,
+            milliseconds: 1001,
+            binary_digest: None,
+        };
         events.push(Stamped { at: 1001, event });
         let summary = Summary::of(&record(events));
         assert_eq!((summary.outcome, summary.milliseconds), (Outcome::Converged, 1001));

@@ -47,6 +47,9 @@ pub struct Plan {
     pub say: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
+/// How long its end may take: a call that is under way is not waited for any longer than this.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// Ships until it is dropped. Nothing it does fails a run.
 pub struct Shipper {
     shared: Arc<Shared>,
@@ -64,6 +67,8 @@ struct State {
     queues: BTreeMap<Destination, Queue>,
     flush: Option<Instant>,
     stopped: bool,
+    /// The thread is over, and with it every `journalctl` it had started.
+    over: bool,
 }
 
 impl Shipper {
@@ -77,7 +82,12 @@ impl Shipper {
         };
         let shared = Arc::new(Shared { plan, own, state: Mutex::default(), changed: Condvar::new() });
         let working = shared.clone();
-        if let Err(error) = std::thread::Builder::new().name("logs".to_owned()).spawn(move || Work::new(&working).run()) {
+        if let Err(error) = std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
+            Work::new(&working).run();
+            working.lock().over = true;
+            working.changed.notify_all();
+        }) {
+            shared.lock().over = true;
             (shared.plan.say)(&format!("no logs are shipped: {error}"));
         }
         Self { shared }
@@ -111,8 +121,18 @@ impl Shipper {
 
 impl Drop for Shipper {
     fn drop(&mut self) {
-        self.shared.lock().stopped = true;
+        let mut state = self.shared.lock();
+        state.stopped = true;
         self.shared.changed.notify_all();
+        // Or whoever started us would find our children when we are gone.
+        let end = Instant::now() + LAST_MOMENT;
+        while !state.over {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 

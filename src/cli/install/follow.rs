@@ -154,12 +154,11 @@ mod tests {
     }
 
     fn record(trigger: &str) -> String {
-        let header = r#"{"record":1,"run":"r","instance":null,"boot":"b","process":7,"binary_stamp":"","binary_digest":""}"#;
+        let header = r#"{"record":1,"run":"r","instance":null,"boot":"b","process":7,"binary_stamp":""}"#;
         let started = Event::RunStarted {
             run: "r".into(),
             playbook: "p".into(),
             playbook_digest: String::new(),
-            binary_digest: String::new(),
             version: String::new(),
             trigger: trigger.into(),
             dry_run: false,

@@ -6,7 +6,7 @@ use crate::secret::Redactor;
 use std::sync::Arc;
 
 fn header(run: &str) -> Header {
-    Header::new(run, Some("i-1"), "boot-1", ("stamp".into(), "digest".into()))
+    Header::new(run, Some("i-1"), "boot-1", "stamp".into())
 }
 
 fn state() -> (tempfile::TempDir, StateFolder) {
@@ -33,7 +33,16 @@ fn finished(step: usize) -> Event {
 }
 
 fn the_end() -> Event {
-    Event::RunFinished { run: "1".into(), converged: true, changed: 1, failed: 0, unknown: 0, interrupted: None, milliseconds: 3 }
+    Event::RunFinished {
+        run: "1".into(),
+        converged: true,
+        changed: 1,
+        failed: 0,
+        unknown: 0,
+        interrupted: None,
+        milliseconds: 3,
+        binary_digest: None,
+    }
 }
 
 /// Writes a record of these events.

@@ -101,3 +101,13 @@ fn lines_with_impossible_times_are_counted_and_do_not_hold_up_the_rest() {
     assert_eq!(stage.service.shipped(), ["from now"]);
     assert!(stage.said.lock().unwrap().iter().any(|text| text.contains("refused for their time")));
 }
+
+#[test]
+fn its_thread_and_children_end_with_it() {
+    let stage = Stage::new(Scripted::new());
+    let shipper = stage.start();
+    let shared = shipper.shared.clone();
+    assert!(!shared.lock().over);
+    drop(shipper);
+    assert!(shared.lock().over, "whoever started us would find our children when we are gone");
+}
