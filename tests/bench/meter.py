@@ -53,7 +53,7 @@ class Meter:
         self._leader, self._spare = leader, spare
         self._before: Set[int] = set(children(leader))
         self._stop = threading.Event()
-        self.tree = self.largest = 0
+        self.tree = self.largest = self.own = 0
         self._written = written(leader)
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
@@ -62,19 +62,23 @@ class Meter:
         """Ends the measurement; bytes."""
         self._stop.set()
         self._thread.join()
-        return {"tree": self.tree, "largest": self.largest, "written": written(self._leader) - self._written}
+        return {"tree": self.tree, "largest": self.largest, "own": self.own, "written": written(self._leader) - self._written}
 
     def _sample(self) -> None:
         while not self._stop.is_set():
-            total = 0
+            total = own = 0
             for pid in set(children(self._leader)) - self._before:
                 try:
-                    if self._spare.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    words = Path(f"/proc/{pid}/cmdline").read_bytes()
+                    if self._spare.encode() in words:
                         continue
                     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
                 except (OSError, ValueError, IndexError):
                     continue
                 total += resident
+                if any(name in words for name in (b"bin/agent", b"__errand", b"ansible", b"AnsiballZ")):
+                    own += resident
                 self.largest = max(self.largest, resident)
             self.tree = max(self.tree, total)
+            self.own = max(self.own, own)
             time.sleep(0.05)
