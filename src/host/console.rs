@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// When there is no console, we may not write to it, or it takes too long.
 pub fn write_to_console(console: &Path, text: &str) -> Result<()> {
-    let safe: String = text.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
-    let lines = safe.replace('\n', "\r\n");
+    // Carriage returns are added by the terminal's own driver.
+    let lines: String = text.chars().filter(|c| *c == '\n' || !c.is_control()).collect();
     let path = console.to_owned();
     let (done, result) = mpsc::channel();
     std::thread::spawn(move || {
@@ -47,7 +47,7 @@ mod tests {
         let console = folder.path().join("console");
         std::fs::write(&console, "").unwrap();
         write_to_console(&console, "one\u{1b}[2Jx\ntwo\r\u{7}\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&console).unwrap(), "one[2Jx\r\ntwo\r\n");
+        assert_eq!(std::fs::read_to_string(&console).unwrap(), "one[2Jx\ntwo\n");
     }
 
     #[test]
