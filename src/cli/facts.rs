@@ -10,6 +10,7 @@ use super::terminal;
 use crate::engine::environment::Surroundings;
 use crate::engine::run::network_threads;
 use crate::error::Result;
+use crate::host::instance::looks_like_ec2;
 
 /// Print what playbooks know of this machine: `os.*` and `instance.*`
 #[derive(Debug, Args)]
@@ -25,7 +26,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let runtime = network_threads()?;
-    let found = Surroundings::discover(runtime.handle(), arguments.facts.as_deref(), false)?;
+    // Where nothing says that this is an EC2 instance, one glance is enough.
+    let found = Surroundings::discover(runtime.handle(), arguments.facts.as_deref(), !looks_like_ec2())?;
     runtime.shutdown_background();
     if arguments.json {
         let mut facts = json!({ "os": found.values.os });

@@ -16,7 +16,11 @@ use crate::host::state::StateFolder;
 
 /// Show the last run: what happened, how long each step took, what held it up
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  sudo agent status --json")]
+#[command(after_help = "Example:\n  sudo agent status --json\n\n\
+                        With --json: one object with `run`, `trigger`, `playbook`, `started` (milliseconds since 1970), `milliseconds`,\n\
+                        `outcome.is` (converged, failed, drifted, interrupted, cut_short), `steps`, `critical_path`, `failure`,\n\
+                        `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null)\n\n\
+                        Exit codes: 0 the last run converged, or one is under way; 1 it did not, or there was none")]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
@@ -44,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     })?;
     let Some(newest) = newest else {
         terminal::complain(&format!("no run is recorded in `{}`\n", arguments.state_dir.display()));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(ExitCode::FAILURE);
     };
     let status = Status { under_way: state.run_lock_holder().map(|holder| holder.words), summary: Summary::of(&newest) };
     let text = if arguments.json {
@@ -54,7 +58,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         draw(&status)
     };
     terminal::print(&text);
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_well(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether whoever asks can leave it at that.
+fn is_well(status: &Status) -> bool {
+    match status.summary.outcome {
+        Outcome::Converged => true,
+        Outcome::CutShort { because: None } => status.under_way.is_some(),
+        _ => false,
+    }
 }
 
 fn draw(status: &Status) -> String {
@@ -85,6 +98,9 @@ fn draw(status: &Status) -> String {
             seconds(path.milliseconds),
             path.own_share * 100.0
         );
+    }
+    for said in &summary.lifecycle {
+        let _ = writeln!(text, "lifecycle: {said}");
     }
     for notice in &summary.notices {
         let _ = writeln!(text, "note: {notice}");
@@ -127,6 +143,7 @@ mod tests {
         let timing = Timing { check: 200, apply: 1800, waited: 1900, ..Timing::default() };
         let (label, kind) = ("code".to_owned(), "git".to_owned());
         let events = [
+            Event::Lifecycle { text: "told Auto Scaling to ABANDON".into() },
             Event::StepStarted { step: 1, label: label.clone(), kind, after: None },
             Event::StepFinished {
                 step: 1,
@@ -142,10 +159,27 @@ mod tests {
         let header = Header::new("r", None, "b", String::new());
         let stamped = |event| Stamped { at: 1_700_000_000_000, event };
         let record = Record { header, events: events.into_iter().map(stamped).collect() };
-        let text = draw(&Status { under_way: None, summary: Summary::of(&record) });
+        let status = Status { under_way: None, summary: Summary::of(&record) };
+        assert!(!is_well(&status));
+        let text = draw(&status);
         assert!(text.contains("2023-11-14 22:13:20 UTC"), "{text}");
         assert!(text.contains("cut short; the next run finishes its work"), "{text}");
         assert!(text.contains("1 code  failed          2.0 s  (check 0.2 s, apply 1.8 s)\n       no such branch"), "{text}");
         assert!(text.contains("critical path: step 1, 2.0 s"), "{text}");
+        assert!(text.contains("lifecycle: told Auto Scaling to ABANDON\n"), "{text}");
+    }
+
+    #[test]
+    fn only_a_run_that_converged_or_is_under_way_is_well() {
+        let status = |outcome, under_way: Option<&str>| {
+            let record = Record { header: Header::new("r", None, "b", String::new()), events: Vec::new() };
+            let summary = Summary { outcome, ..Summary::of(&record) };
+            is_well(&Status { under_way: under_way.map(str::to_owned), summary })
+        };
+        assert!(status(Outcome::Converged, None));
+        assert!(status(Outcome::CutShort { because: None }, Some("process 7")));
+        assert!(!status(Outcome::CutShort { because: None }, None));
+        assert!(!status(Outcome::Failed, None));
+        assert!(!status(Outcome::Drifted, None));
     }
 }

@@ -27,6 +27,8 @@ pub struct Summary {
     pub critical_path: CriticalPath,
     /// What kept it from its steps.
     pub failure: Option<Failure>,
+    /// What it said to the lifecycle hook, and what came of it.
+    pub lifecycle: Vec<String>,
     /// What else it said.
     pub notices: Vec<String>,
 }
@@ -103,6 +105,7 @@ impl Summary {
             steps: Vec::new(),
             critical_path: CriticalPath::default(),
             failure: None,
+            lifecycle: Vec::new(),
             notices: Vec::new(),
         };
         let (mut first, mut last) = (None, 0);
@@ -123,7 +126,8 @@ impl Summary {
     fn add(&mut self, event: &Event, at: i64) {
         match event {
             Event::RunStarted { playbook, .. } => self.playbook = Some(playbook.clone()),
-            Event::Notice { text } | Event::Lifecycle { text } => self.notices.push(text.clone()),
+            Event::Notice { text } => self.notices.push(text.clone()),
+            Event::Lifecycle { text } => self.lifecycle.push(text.clone()),
             Event::RunFailed { reason } => self.failure = Some(reason.clone()),
             Event::StepStarted { step, label, after, .. } => {
                 let mut new = StepSummary::new(*step, label);

@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 /// Below this limit the service is asked once; a run that can wait asks again.
 const ASKED_ONCE_BELOW: Duration = Duration::from_secs(1);
 /// How long we go on asking where nothing says that this is an EC2 instance.
-const LONG_ENOUGH_FOR_STRANGERS: Duration = Duration::from_secs(2);
+const LONG_ENOUGH_FOR_STRANGERS: Duration = Duration::from_millis(300);
 /// One try, from connecting to the last fact, unless the limit is shorter: a token, the document, the rest, each slow while the
 /// instance boots.
 const ONE_TRY: Duration = Duration::from_secs(12);

@@ -16,7 +16,8 @@ use crate::step::{Finding, Outputs, Step, Touches, Value};
 /// Checks a repository out and keeps it at a revision.
 ///
 /// git itself need not be installed. The key is used from memory and written nowhere; the server's host key must be known. Files
-/// that are not tracked stay; hooks and filters of the repository never run. Outputs: `commit`, `short`, `branch`, `path`.
+/// that are not tracked stay; hooks and filters of the repository never run. Outputs: `commit`, `short`, `branch`,
+/// `path`, and `latest`: the commit the server has, which is another one where a timer run stays (`converge: config`).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Git {
@@ -239,7 +240,13 @@ impl Git {
         }
         let mut commit = Some(checkout.commit.clone());
         let mut branch = checkout.branch.clone();
-        if !facts.stays_on_revision() {
+        let mut latest = None;
+        if facts.stays_on_revision() {
+            // Only to be told: that the server is out of reach keeps nobody from repairing what is here.
+            if let Ok(Answer::Known(wanted)) = facts.revision(owner, &self.source(), self.revision.as_deref()) {
+                latest = Some(wanted.commit);
+            }
+        } else {
             match facts.revision(owner, &self.source(), self.revision.as_deref()) {
                 Ok(Answer::Known(wanted)) => {
                     if wanted.commit != checkout.commit || is_other_branch(&wanted, checkout) {
@@ -263,6 +270,9 @@ impl Git {
             finding.change(GitChange::Submodules(checkout.stale_submodules.clone()));
         }
         finding.outputs = self.outputs(commit.as_deref(), branch.as_deref());
+        if let Some(latest) = latest {
+            finding.outputs.insert("latest".to_owned(), Value::from(latest));
+        }
         let path = self.path.to_string();
         Ok(finding.with_fingerprint(&[checkout.commit.as_bytes(), path.as_bytes()]))
     }
@@ -276,6 +286,7 @@ impl Git {
         Outputs::from_iter([
             ("commit".to_owned(), known(commit)),
             ("short".to_owned(), known(commit.map(short))),
+            ("latest".to_owned(), known(commit)),
             ("branch".to_owned(), branch),
             ("path".to_owned(), Value::from(self.path.to_string())),
         ])

@@ -126,9 +126,11 @@ fn a_run_that_only_repairs_stays_on_the_deployed_commit() {
     let step = step(&machine, json!({ "local_changes": "stash" }));
     settle(&step, &machine).unwrap();
     let deployed = output(&step.check(&machine.facts()).unwrap(), "commit");
-    commit(&work, "two.txt", "two\n");
+    let moved = commit(&work, "two.txt", "two\n");
     machine.stay_on_revision = true;
-    assert!(step.check(&machine.facts()).unwrap().is_done());
+    let found = step.check(&machine.facts()).unwrap();
+    assert!(found.is_done());
+    assert_eq!((output(&found, "commit"), output(&found, "latest")), (deployed.clone(), Some(moved)), "told, not followed");
     std::fs::write(machine.path("home/me/app/one.txt"), "mine\n").unwrap();
     assert_eq!(settle(&step, &machine).unwrap(), ["put local changes aside"]);
     assert_eq!(std::fs::read_to_string(machine.path("home/me/app/one.txt")).unwrap(), "one\n");
