@@ -23,6 +23,8 @@ pub struct Watch {
 }
 
 struct Shared {
+    /// When the watch began, and with it the run.
+    began: Instant,
     line: Line,
     wanted: Lifecycle,
     say: Say,
@@ -41,7 +43,7 @@ impl Watch {
     /// Begins. `started` is when the instance did; `until` is the run's deadline.
     #[must_use]
     pub fn start(line: Line, wanted: Lifecycle, started: Instant, until: Instant, say: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
-        let shared = Arc::new(Shared { line, wanted, say, state: Mutex::default() });
+        let shared = Arc::new(Shared { began: line.now(), line, wanted, say, state: Mutex::default() });
         let working = shared.clone();
         let thread = std::thread::Builder::new().name("lifecycle".to_owned()).spawn(move || working.work(started, until));
         Self { shared, thread: Mutex::new(thread.ok()) }
@@ -62,7 +64,7 @@ impl Watch {
     /// The hook's clock, for who plans the run.
     #[must_use]
     pub fn clock(&self) -> HookClock {
-        HookClock { shared: self.shared.clone(), began: self.line().now() }
+        HookClock { shared: self.shared.clone() }
     }
 
     /// The playbook's own mistake, if there is one (several hooks and none named): worth ending the run for.
@@ -122,7 +124,6 @@ impl Watch {
 #[derive(Clone)]
 pub struct HookClock {
     shared: Arc<Shared>,
-    began: Instant,
 }
 
 impl HookClock {
@@ -131,7 +132,7 @@ impl HookClock {
     /// A hook whose time was over before the run began bounds nothing: nobody waits any more, and the report will say so.
     #[must_use]
     pub fn answer_by(&self) -> Option<Instant> {
-        self.shared.lock().answer_by.filter(|by| *by > self.began)
+        self.shared.lock().answer_by.filter(|by| *by > self.shared.began)
     }
 }
 
