@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often systemd is asked.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// A service that lives on this long after its run said its last word has something else to do (a warm pool's second pass).
-const LINGER: Duration = Duration::from_secs(30);
+const LINGER: Duration = Duration::from_secs(10);
 /// How much of the journal is shown when there is no record to show.
 const TAIL: usize = 40;
 
