@@ -147,6 +147,8 @@ pub fn judge(output: Output, invocation: &Invocation, recipe: &Recipe<'_>, redac
         return Ok(());
     }
     let said = format!("{}{}", output.text(), String::from_utf8_lossy(&output.stderr));
+    // Python breaks its sentences into lines.
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let Err(error) = output.required(invocation, redactor) else { return Ok(()) };
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     Err(if says(&["ensurepip is not available", "No module named venv", "No module named ensurepip"]) {
