@@ -4,7 +4,8 @@ A case folder holds `playbook.yaml` and, as needed: `case.yaml` (settings, below
 the machine, whose programs it does not need: it has no git), `before.sh` (makes the machine as it is found, run
 inside it), `daemons.sh` (starts what was running already; returns when it is up), `between.sh` (what happens to the machine between
 the first run and the second), `check.sh` (looks at the result from inside; must end 0), and the expected `plan.txt`, `run.txt` and
-`after.txt`. `UPDATE=1` writes the expected files anew; read the difference before you commit it.
+`after.txt`. `UPDATE=1` writes the expected files anew; read the difference before you commit it. A script that several cases share is a
+symbolic link to the one of the first.
 
 A folder whose `case.yaml` says `refused: true` holds a playbook that no command accepts: `check.txt` is what `agent check` says.
 

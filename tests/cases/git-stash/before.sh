@@ -1,2 +1,1 @@
-agent run --state-dir /tmp/first /.case/first.yaml
-echo "changed by hand" > /srv/app/file
+../git-modified/before.sh
