@@ -4,20 +4,7 @@ use std::time::Duration;
 
 use crate::host::aws::LogEvent;
 
-/// A call holds no more bytes, counting [`OVERHEAD`] for each event.
-pub(super) const MOST_BYTES: usize = 1_048_576;
-/// What each event costs besides its text.
-pub(super) const OVERHEAD: usize = 26;
-/// A call holds no more events.
-pub(super) const MOST_EVENTS: usize = 10_000;
-/// One event must fit a call by itself.
-pub(super) const LONGEST_EVENT: usize = MOST_BYTES - OVERHEAD;
-/// The events of one call lie within this much time.
-pub(super) const SPAN: Duration = Duration::from_hours(24);
-/// Older events are refused.
-const OLDEST: Duration = Duration::from_hours(14 * 24);
-/// Events further ahead are refused.
-const NEWEST: Duration = Duration::from_hours(2);
+pub(super) use super::limits::{LONGEST_EVENT, MOST_BYTES, MOST_EVENTS, NEWEST, OLDEST, OVERHEAD, SPAN};
 
 fn milliseconds(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)

@@ -6,6 +6,8 @@
 mod batch;
 mod checkpoint;
 mod journal;
+pub mod limits;
+pub mod outbox;
 mod queue;
 mod send;
 pub mod settings;
