@@ -17,6 +17,7 @@ use super::overrides::OverrideArguments;
 use super::{STATE, terminal};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
+use crate::host::deadline::Deadline;
 use crate::host::files::NewFile;
 use crate::host::systemd::Verb;
 use crate::host::write::Attributes;
@@ -117,7 +118,7 @@ fn hands(folder: &Path, state: &Path, runtime: &tokio::runtime::Handle) -> Host 
     };
     let world = World::new(options, Aws::new(runtime.clone()));
     let scope = StepScope {
-        deadline: Instant::now() + LIMIT,
+        deadline: Deadline::at(Instant::now() + LIMIT),
         fingerprints: Arc::new(HashMap::new()),
         lines: Arc::new(|line| terminal::complain(&format!("{line}\n"))),
         waiting: Arc::new(|reason| terminal::complain(&format!("{reason}\n"))),

@@ -5,35 +5,42 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::lifecycle::HookClock;
+use crate::host::deadline::Deadline;
+use crate::lifecycle::{HookClock, HookTime};
 use crate::step::fields::Span;
 
 /// How often whoever waits looks whether the hook's clock says something else by now.
 pub const GLANCE: Duration = Duration::from_secs(1);
 
-/// When the hook must have its answer, as far as is known now.
-type AnswerBy = Arc<dyn Fn() -> Option<Instant> + Send + Sync>;
+/// What the hook's clock says, as far as is known now.
+type AskHook = Arc<dyn Fn() -> Option<HookTime> + Send + Sync>;
 
 /// The end of a run's time. Clones share the hook's clock.
 #[derive(Clone)]
 pub struct Horizon {
     began: Instant,
     deadline: Instant,
-    answer_by: Option<AnswerBy>,
+    hook: Option<AskHook>,
 }
 
 impl Horizon {
     /// A run that began then and may take so long.
     #[must_use]
     pub fn new(began: Instant, budget: Duration) -> Self {
-        Self { began, deadline: began + budget, answer_by: None }
+        Self { began, deadline: began + budget, hook: None }
     }
 
     /// The same, and a hook waits for the run.
     #[must_use]
     pub fn under(self, clock: Option<HookClock>) -> Self {
-        let answer_by = clock.map(|clock| Arc::new(move || clock.answer_by()) as AnswerBy);
-        Self { answer_by, ..self }
+        let hook = clock.map(|clock| Arc::new(move || clock.time()) as AskHook);
+        Self { hook, ..self }
+    }
+
+    /// When the run began.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.began
     }
 
     /// The `deadline:` of the run, whatever the hook says.
@@ -45,7 +52,7 @@ impl Horizon {
     /// When the steps must be over, as far as is known now.
     #[must_use]
     pub fn end(&self) -> Instant {
-        self.hook().map_or(self.deadline, |by| by.min(self.deadline))
+        self.hook().map_or(self.deadline, |hook| hook.answer_by.min(self.deadline))
     }
 
     /// Whether nothing may start any more.
@@ -57,7 +64,7 @@ impl Horizon {
     /// Why it is over, in words.
     #[must_use]
     pub fn why(&self) -> &'static str {
-        if self.hook().is_some_and(|by| by < self.deadline) {
+        if self.hook().is_some_and(|hook| hook.answer_by < self.deadline) {
             "the time of the lifecycle hook is nearly over and no heartbeat is taken"
         } else {
             "the `deadline:` of the run is over"
@@ -71,8 +78,16 @@ impl Horizon {
         format!("{}; {name} took {} of {budget}", self.why(), whole(took))
     }
 
-    fn hook(&self) -> Option<Instant> {
-        self.answer_by.as_ref().and_then(|answer_by| answer_by())
+    /// How long after the end whoever has not stopped is waited for: so long, unless the hook leaves less.
+    #[must_use]
+    pub fn grace(&self, most: Duration) -> Duration {
+        let Some(hook) = self.hook() else { return most };
+        // The rest is for the logs and the verdict.
+        most.min(hook.expires.saturating_duration_since(self.end()) * 3 / 5)
+    }
+
+    fn hook(&self) -> Option<HookTime> {
+        self.hook.as_ref().and_then(|hook| hook())
     }
 }
 
@@ -96,10 +111,18 @@ impl Limit {
         self.own.map_or(self.horizon.end(), |own| own.min(self.horizon.end()))
     }
 
-    /// The instant at which programs are stopped. A heartbeat may yet move the hook's; nothing moves these.
+    /// The same for the step's programs, which are stopped then.
     #[must_use]
-    pub fn fixed(&self) -> Instant {
-        self.own.map_or(self.horizon.deadline(), |own| own.min(self.horizon.deadline()))
+    pub fn deadline(&self) -> Deadline {
+        let last = self.horizon.deadline();
+        let horizon = self.horizon.clone();
+        Deadline::at(self.own.map_or(last, |own| own.min(last))).or(move || horizon.hook().map(|hook| hook.answer_by))
+    }
+
+    /// When a step that has not stopped is left behind.
+    #[must_use]
+    pub fn left_behind(&self, grace: Duration) -> Instant {
+        self.instant() + self.horizon.grace(grace)
     }
 
     /// Whether its time is over.
@@ -122,10 +145,11 @@ fn whole(span: Duration) -> Span {
 
 #[cfg(test)]
 impl Horizon {
-    /// A horizon whose hook must have its answer then.
+    /// A horizon whose hook must have its answer then, and ends half a minute later.
     #[must_use]
     pub fn with_hook(self, answer_by: impl Fn() -> Option<Instant> + Send + Sync + 'static) -> Self {
-        Self { answer_by: Some(Arc::new(answer_by)), ..self }
+        let time = |answer_by| HookTime { answer_by, expires: answer_by + Duration::from_secs(30) };
+        Self { hook: Some(Arc::new(move || answer_by().map(time))), ..self }
     }
 }
 
@@ -155,11 +179,21 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_not_stopped_by_a_hook_that_may_yet_wait_longer() {
+    fn programs_are_stopped_when_the_hook_must_have_its_answer() {
         let began = Instant::now();
-        let horizon = Horizon::new(began, Duration::from_mins(1)).with_hook(move || Some(began));
-        let limit = Limit::new(None, horizon);
-        assert!(limit.is_over());
-        assert_eq!(limit.fixed(), began + Duration::from_mins(1));
+        let by = began + Duration::from_secs(20);
+        let limit = Limit::new(None, Horizon::new(began, Duration::from_mins(1)).with_hook(move || Some(by)));
+        assert_eq!((limit.deadline().instant(), limit.deadline().last()), (by, began + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn a_hook_that_is_about_to_expire_is_not_kept_waiting_for_who_does_not_stop() {
+        let began = Instant::now();
+        let by = began + Duration::from_secs(20);
+        let limit = Limit::new(None, Horizon::new(began, Duration::from_mins(1)).with_hook(move || Some(by)));
+        assert_eq!(limit.left_behind(Duration::from_secs(10)), by + Duration::from_secs(10));
+        assert_eq!(limit.left_behind(Duration::from_mins(1)), by + Duration::from_secs(18));
+        let alone = Limit::new(None, Horizon::new(began, Duration::from_mins(1)));
+        assert_eq!(alone.left_behind(Duration::from_secs(10)), began + Duration::from_secs(70));
     }
 }

@@ -109,15 +109,14 @@ fn run_once(
         hold_for: playbook.hold_for.map(|span| span.0),
         digest: playbook.digest.clone(),
     };
-    let deadline = top + playbook.deadline.0;
     let waiting = if decides { None } else { line.clone() };
-    let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, deadline, teller) } else { None };
+    let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, top + playbook.deadline.0, teller) } else { None };
     let run = Run {
         id,
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
         only_looks: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
         options,
-        top,
+        horizon: Horizon::new(top, playbook.deadline.0).under(duty.as_ref().map(Duty::clock)),
         stop,
         teller: teller.clone(),
         redactor,
@@ -135,7 +134,7 @@ struct Run<'a> {
     id: String,
     options: &'a RunOptions,
     only_looks: bool,
-    top: Instant,
+    horizon: Horizon,
     stop: &'a Stop,
     teller: Teller,
     redactor: Redactor,
@@ -224,6 +223,9 @@ impl Run<'_> {
             if self.options.trigger != Trigger::Boot {
                 return Err(Error::new(Kind::Locked, under_way));
             }
+            if self.horizon.is_over() {
+                return Err(Error::new(Kind::TimedOut, format!("{under_way}, and {}", self.horizon.why())));
+            }
             if !told {
                 self.teller.notice(format!("{under_way}; this one waits for it"));
                 told = true;
@@ -279,7 +281,7 @@ impl Run<'_> {
             failed: tally.failed,
             unknown: tally.unknown,
             interrupted: tally.interrupted.clone(),
-            milliseconds: u64::try_from(self.top.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds: u64::try_from(self.horizon.began().elapsed().as_millis()).unwrap_or(u64::MAX),
             binary_digest: binary.and_then(OwnBinary::digest),
         });
         tally
@@ -288,7 +290,14 @@ impl Run<'_> {
     /// Everything that can fail before the first step, then the steps.
     fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
         let given = self.options.secrets_from.as_deref();
-        scope.secrets = fetch_secrets(&playbook, &scope, &self.aws, given, self.options.dry_run, &self.redactor)?;
+        scope.secrets = fetch_secrets(
+            &playbook,
+            &scope,
+            &self.aws.until(self.horizon.deadline()),
+            given,
+            self.options.dry_run,
+            &self.redactor,
+        )?;
         if let Some(said) = scope.secrets.as_ref().and_then(too_short_to_search) {
             self.teller.notice(said);
         }
@@ -313,7 +322,7 @@ impl Run<'_> {
             locks: Locks::new(WIDTH),
             stop: self.stop.clone(),
             folder: Arc::new(playbook.folder),
-            horizon: Horizon::new(self.top, playbook.deadline.0).under(self.duty.as_ref().map(Duty::clock)),
+            horizon: self.horizon.clone(),
             dry_run: self.only_looks,
             is_root: process::is_root(),
             grace: GRACE,

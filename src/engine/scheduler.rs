@@ -189,7 +189,7 @@ impl Scheduler {
     /// When the next running step is past its time for good; `None` when none runs.
     fn next_limit(&self) -> Option<Instant> {
         let limits = self.states.iter().filter_map(|state| match state {
-            State::Running { limit, .. } => Some(limit.instant() + self.setting.grace),
+            State::Running { limit, .. } => Some(limit.left_behind(self.setting.grace)),
             _ => None,
         });
         limits.min()
@@ -199,7 +199,7 @@ impl Scheduler {
         let now = Instant::now();
         for index in 0..self.states.len() {
             let Some(State::Running { voice, limit, since }) = self.states.get(index) else { continue };
-            if limit.instant() + self.setting.grace > now {
+            if limit.left_behind(self.setting.grace) > now {
                 continue;
             }
             let (took, overran) = (since.elapsed(), !limit.is_its_own());

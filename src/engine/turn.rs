@@ -136,7 +136,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         after: turn.after,
     });
     let scope = StepScope {
-        deadline: limit.fixed(),
+        deadline: limit.deadline(),
         fingerprints: turn.fingerprints.clone(),
         lines: voice.lines(),
         waiting: voice.waits(),

@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 
 use super::accounts::Databases;
 use super::aws::Aws;
+use super::deadline::Deadline;
 use super::programs::{Invocation, Output, Programs, Status};
 use super::{Facts, Host, LineSink, StepScope, World, WorldOptions};
 use crate::error::Result;
@@ -216,7 +217,7 @@ impl Machine {
         let lines: LineSink =
             Arc::new(move |line| script.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned()));
         let scope = StepScope {
-            deadline: Instant::now() + Duration::from_secs(30),
+            deadline: Deadline::at(Instant::now() + Duration::from_secs(30)),
             fingerprints: Arc::new(self.fingerprints.clone()),
             waiting: lines.clone(),
             lines,
@@ -267,7 +268,7 @@ fn real_program(invocation: &Invocation, home: &Path) -> Result<Output> {
 struct Scripted(Arc<Script>);
 
 impl Programs for Scripted {
-    fn run(&self, invocation: &Invocation, _: Instant, lines: Option<&LineSink>) -> Result<Output> {
+    fn run(&self, invocation: &Invocation, _: &Deadline, lines: Option<&LineSink>) -> Result<Output> {
         let line = command_line(invocation);
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner).push(invocation.clone());
         let answer = {

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod clock;
 pub mod compare;
 pub mod console;
+pub mod deadline;
 pub mod documents;
 pub mod env_format;
 pub mod files;
@@ -51,6 +52,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::deadline::Deadline;
 use crate::step::Fingerprint;
 
 /// Takes the lines that a child prints while it runs, already redacted.
@@ -63,7 +65,7 @@ const LAST_LOOK: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct StepScope {
     /// When the step must be over. Programs are stopped then.
-    pub deadline: Instant,
+    pub deadline: Deadline,
     /// Fingerprints of the steps before it, by id; `None` for those that are not known yet (a dry-run's pending steps).
     pub fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
     /// Where the output of its programs goes.
@@ -95,17 +97,20 @@ impl Facts {
         self.waits.total()
     }
 
-    /// When the step must be over.
+    /// When the step must be over, however long a lifecycle hook may yet wait.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.scope.deadline
+        self.scope.deadline.last()
     }
 
     /// The same view with a moment left: when the time is over, what led to it is still worth a look.
     #[must_use]
     pub fn with_a_moment_left(&self) -> Self {
         let mut facts = self.clone();
-        facts.scope.deadline = facts.scope.deadline.max(Instant::now() + LAST_LOOK);
+        let moment = Instant::now() + LAST_LOOK;
+        if facts.scope.deadline.instant() < moment {
+            facts.scope.deadline = Deadline::at(moment);
+        }
         facts
     }
 

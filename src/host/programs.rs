@@ -14,6 +14,7 @@ use indexmap::IndexMap;
 
 use self::become_user::Identity;
 use super::accounts::{Account, Databases};
+use super::deadline::Deadline;
 use super::{Facts, Host, LineSink, WorldOptions, run_lock};
 use crate::error::{Error, Kind, Result};
 use crate::secret::{Redactor, Sensitive};
@@ -167,7 +168,7 @@ pub trait Programs: Send + Sync {
     /// # Errors
     /// `Missing` when there is no such program, `TimedOut` when it was stopped, `Failed` when its output was left open by a
     /// daemon it started.
-    fn run(&self, invocation: &Invocation, deadline: Instant, lines: Option<&LineSink>) -> Result<Output>;
+    fn run(&self, invocation: &Invocation, deadline: &Deadline, lines: Option<&LineSink>) -> Result<Output>;
 
     /// Where a program of this name is found.
     fn locate(&self, name: &str) -> Option<PathBuf>;
@@ -177,7 +178,7 @@ impl Facts {
     /// Runs a program that only looks. For the named questions of `host/`; steps cannot call it.
     pub(in crate::host) fn ask(&self, invocation: &Invocation) -> Result<Output> {
         let lines = invocation.live.then_some(&self.scope.lines);
-        self.waits.during(|| self.world.programs.run(invocation, self.scope.deadline, lines))
+        self.waits.during(|| self.world.programs.run(invocation, &self.scope.deadline, lines))
     }
 
     /// The same for a program that must succeed.
@@ -221,7 +222,7 @@ impl RealPrograms {
     }
 
     /// Who runs it, and their account; `None` for ourselves where we have no account.
-    fn identity(&self, user: Option<&str>, deadline: Instant) -> Result<(Option<Account>, Option<Identity>)> {
+    fn identity(&self, user: Option<&str>, deadline: &Deadline) -> Result<(Option<Account>, Option<Identity>)> {
         let ourselves = nix::unistd::geteuid();
         let getent = |words: &[&str]| {
             let output = self.run(&Invocation::new("getent", words), deadline, None)?;
@@ -248,8 +249,8 @@ impl RealPrograms {
 }
 
 impl Programs for RealPrograms {
-    fn run(&self, invocation: &Invocation, deadline: Instant, lines: Option<&LineSink>) -> Result<Output> {
-        let deadline = invocation.timeout.map_or(deadline, |own| deadline.min(Instant::now() + own));
+    fn run(&self, invocation: &Invocation, deadline: &Deadline, lines: Option<&LineSink>) -> Result<Output> {
+        let deadline = &invocation.timeout.map_or(deadline.clone(), |own| deadline.clone().capped(Instant::now() + own));
         let (account, identity) = self.identity(invocation.user.as_deref(), deadline)?;
         let environment = environment::assemble(account.as_ref(), &self.environment, &invocation.environment);
         let directory = invocation.directory.as_deref().unwrap_or(Path::new("/"));

@@ -11,6 +11,9 @@ use crate::playbook::OnFailure;
 /// How long the logs may take before CONTINUE, and before ABANDON, after which they would be gone.
 const FLUSH_BEFORE_CONTINUE: Duration = Duration::from_secs(5);
 const FLUSH_BEFORE_ABANDON: Duration = Duration::from_secs(20);
+/// Of a hook's time, what is kept for saying the verdict; less is left for the logs then, but never nothing.
+const TO_SAY_IT: Duration = Duration::from_secs(3);
+const SHORTEST_FLUSH: Duration = Duration::from_secs(1);
 /// The verdict is said again and again for at least, and at most, this long.
 const SHORTEST_REPORT: Duration = Duration::from_mins(2);
 const LONGEST_REPORT: Duration = Duration::from_mins(5);
@@ -92,7 +95,7 @@ fn conclude_at(watch: &Watch, outcome: &Outcome, logs: &dyn LogFlush, say: &dyn 
         }
     }
     say(&format!("decided: {}", verdict.word()));
-    logs.flush(if verdict == Verdict::Abandon { FLUSH_BEFORE_ABANDON } else { FLUSH_BEFORE_CONTINUE });
+    logs.flush(flush_for(watch, verdict));
     let told = match found {
         Ok(Found::Hook(hook)) => {
             let told = report(line, &hook, verdict, limit(watch, line.now()));
@@ -107,6 +110,15 @@ fn conclude_at(watch: &Watch, outcome: &Outcome, logs: &dyn LogFlush, say: &dyn 
     say(&told.sentence(verdict));
     let second_pass = outcome.transition == Transition::Warming && verdict == Verdict::Continue && told.is_settled();
     Conclusion { verdict, told, second_pass }
+}
+
+/// How long the logs may take: a verdict that comes after the hook's time is none.
+fn flush_for(watch: &Watch, verdict: Verdict) -> Duration {
+    let most = if verdict == Verdict::Abandon { FLUSH_BEFORE_ABANDON } else { FLUSH_BEFORE_CONTINUE };
+    match watch.expires().map(|expires| expires.saturating_duration_since(watch.line().now())) {
+        Some(left) if !left.is_zero() => most.min(left.saturating_sub(TO_SAY_IT)).max(SHORTEST_FLUSH),
+        _ => most,
+    }
 }
 
 /// How long the report is tried: while the hook waits, within limits.

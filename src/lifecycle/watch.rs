@@ -127,13 +127,24 @@ pub struct HookClock {
 }
 
 impl HookClock {
-    /// When the steps must be over for the verdict to come in time; `None` while no hook's clock runs against the run.
+    /// What it says now; `None` while it does not run against the run.
     ///
     /// A hook whose time was over before the run began bounds nothing: nobody waits any more, and the report will say so.
     #[must_use]
-    pub fn answer_by(&self) -> Option<Instant> {
-        self.shared.lock().answer_by.filter(|by| *by > self.shared.began)
+    pub fn time(&self) -> Option<HookTime> {
+        let state = self.shared.lock();
+        let answer_by = state.answer_by.filter(|by| *by > self.shared.began)?;
+        Some(HookTime { answer_by, expires: state.expires? })
     }
+}
+
+/// Two instants on the hook's clock, which the next heartbeat may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookTime {
+    /// When the steps must be over for the verdict to come in time.
+    pub answer_by: Instant,
+    /// When the hook stops waiting.
+    pub expires: Instant,
 }
 
 impl Drop for Watch {
@@ -225,11 +236,12 @@ mod tests {
         let watch = Watch::start(line.clone(), wanted.clone(), start, start + Duration::from_mins(10), Arc::new(|_| ()));
         let clock = watch.clock();
         wait_until(|| watch.is_over());
-        assert_eq!(clock.answer_by(), Some(start + Duration::from_secs(260)));
+        let time = HookTime { answer_by: start + Duration::from_secs(260), expires: start + Duration::from_secs(300) };
+        assert_eq!(clock.time(), Some(time));
         let late = Watch::start(line.clone(), wanted, start, line.now() + Duration::from_mins(1), Arc::new(|_| ()));
         let clock = late.clock();
         wait_until(|| late.is_over());
-        assert_eq!(clock.answer_by(), None, "it was over before this run began");
+        assert_eq!(clock.time(), None, "it was over before this run began");
     }
 
     #[test]

@@ -73,6 +73,16 @@ def test_a_boot_run_waits_for_a_timer_run_and_a_timer_run_for_nobody(aws, member
     assert calls(aws, "RecordLifecycleActionHeartbeat"), "nobody kept the hook alive while it waited"
 
 
+def test_a_boot_run_that_waits_for_another_until_its_deadline_abandons(aws, member):
+    stuck = member.start(SLOW.replace("sleep 5", "sleep 60").replace("1m", "2m"), trigger="timer")
+    stuck.until(lambda events: any(event["event"] == "step_started" for event in events))
+    run = member.run(SLOW.replace("1m", "8s"), trigger="boot", path="/root/boot.yaml")
+    assert run.code == 1 and "another run is under way" in run.err and "deadline" in run.err, run
+    assert answers(aws, member.machine.name) == ["ABANDON by call"]
+    assert stuck.alive()
+    stuck.kill()
+
+
 def test_an_image_with_another_instances_state(aws, equip):
     s1.create(aws, desired=0)
     first = equip(group=s1.GROUP, role=s1.ROLE)

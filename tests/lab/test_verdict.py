@@ -218,6 +218,40 @@ def test_no_heartbeat_after_the_deadline(aws, member):
     assert all(call["time"] <= answer["time"] for call in calls(aws, "RecordLifecycleActionHeartbeat"))
 
 
+NOBODY_STOPS = """
+version: 1
+name: nobody-stops
+deadline: 5m
+lifecycle: { group: IaC-Prod, hook: lifecycle-hook, timeout: 36s }
+logs: { group: /aws/ec2/nobody-stops }
+steps:
+  - id: polite
+    needs: []
+    command: { script: "trap 'echo asked to stop; touch /srv/asked; exit 0' TERM; while :; do sleep 0.1; done", always: true }
+  - id: deaf
+    needs: []
+    command: { script: "trap '' TERM; echo deaf as a post; while :; do sleep 0.1; done", always: true }
+"""
+
+
+def test_without_heartbeats_programs_are_stopped_and_the_verdict_comes_before_the_hook_ends(aws, member):
+    """A role that may complete an action and not keep it alive: the hook's time is all there is, whatever the deadline says."""
+    agent = member(heartbeat=36)
+    rule = aws.fault("access_denied", service="autoscaling", action="RecordLifecycleActionHeartbeat")
+    run = agent.run(NOBODY_STOPS, trigger="boot")
+    assert run.code == 1 and hits(aws, rule) > 0, run
+    assert answers(aws, agent.machine.name) == ["ABANDON by call"], run
+    # First asked, and with time to say something; whoever does not listen is killed, and nobody is left behind.
+    assert run.endings == {"polite": "failed", "deaf": "failed"} and agent.exists("/srv/asked"), run
+    assert "asked to stop" in run.failure("polite") and "deaf as a post" in run.failure("deaf"), run
+    assert "left behind" not in run.said and "lifecycle hook" in run.failure("deaf"), run
+    assert agent.machine.exec(["pgrep", "-f", "trap"], check=False).stdout == ""
+    stream = [event["message"] for event in aws.logs("/aws/ec2/nobody-stops", agent.machine.name)]
+    assert any('"event":"failure"' in line and "asked to stop" in line for line in stream), stream
+    agent.machine.poweroff()
+    assert "asked to stop" in aws.console(agent.machine.name)
+
+
 def test_a_failed_instance_is_held_for_a_while(aws, member):
     agent = member(heartbeat=6)
     began = time.time()

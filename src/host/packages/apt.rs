@@ -156,7 +156,7 @@ impl Host {
     fn apt_get(&self, arguments: &[String]) -> Result<Output> {
         for _ in 0..LOCK_RACES {
             self.wait_for_apt()?;
-            let left = self.scope.deadline.saturating_duration_since(Instant::now()).as_secs();
+            let left = self.deadline().saturating_duration_since(Instant::now()).as_secs();
             let mut asked = Invocation::new(
                 "apt-get",
                 &[
@@ -198,7 +198,7 @@ impl Host {
     }
 
     fn wait_for_apt(&self) -> Result<()> {
-        self.waits.during(|| locks::wait_for(&locks::all(), self.scope.deadline, &|reason| (self.scope.waiting)(reason)))
+        self.waits.during(|| locks::wait_for(&locks::all(), &self.scope.deadline, &|reason| (self.scope.waiting)(reason)))
     }
 
     /// The names that no repository knows, or have no such version, as an error; `None` when all of them exist.

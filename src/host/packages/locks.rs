@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::error::{Error, Kind, Result};
+use crate::host::deadline::Deadline;
 
 /// Locked independently of each other; `apt-get update` takes only the first.
 pub(super) const LOCKS: [&str; 4] =
@@ -64,13 +65,13 @@ impl std::fmt::Display for Holder {
 ///
 /// # Errors
 /// `TimedOut`, naming the holder.
-pub(super) fn wait_for<P: AsRef<Path>>(locks: &[P], deadline: Instant, say: &dyn Fn(&str)) -> Result<()> {
+pub(super) fn wait_for<P: AsRef<Path>>(locks: &[P], deadline: &Deadline, say: &dyn Fn(&str)) -> Result<()> {
     let begun = Instant::now();
     let mut said: Option<Instant> = None;
     while let Some(holder) = Holder::of_any(locks) {
         let now = Instant::now();
         let waited = now.duration_since(begun).as_secs();
-        if now >= deadline {
+        if now >= deadline.instant() {
             let why = format!("{holder} held the apt lock for all of the {waited} s that were left");
             return Err(Error::new(Kind::TimedOut, why));
         }
@@ -78,7 +79,7 @@ pub(super) fn wait_for<P: AsRef<Path>>(locks: &[P], deadline: Instant, say: &dyn
             say(&format!("waiting for apt lock held by {holder}, {waited} s"));
             said = Some(now);
         }
-        std::thread::sleep(EVERY.min(deadline.saturating_duration_since(now)));
+        std::thread::sleep(EVERY.min(deadline.nap(now)));
     }
     if said.is_some() {
         say(&format!("apt lock is free after {} s", begun.elapsed().as_secs()));
@@ -120,7 +121,7 @@ mod tests {
         let free_elsewhere = folder.path().join("no-such-lock");
         let locks = [free_elsewhere, lock];
 
-        let too_late = wait_for(&locks, Instant::now(), &|_| ()).unwrap_err();
+        let too_late = wait_for(&locks, &Deadline::at(Instant::now()), &|_| ()).unwrap_err();
         assert_eq!(too_late.kind(), Kind::TimedOut);
         assert!(too_late.to_string().contains(&format!("perl (pid {pid})")), "{too_late}");
 
@@ -132,7 +133,7 @@ mod tests {
                 child.wait().unwrap();
             });
             let say = |line: &str| said.lock().unwrap().push(line.to_owned());
-            wait_for(&locks, Instant::now() + Duration::from_secs(20), &say).unwrap();
+            wait_for(&locks, &Deadline::at(Instant::now() + Duration::from_secs(20)), &say).unwrap();
         });
         let said = said.into_inner().unwrap();
         assert_eq!(said[0], format!("waiting for apt lock held by perl (pid {pid}), 0 s"));
@@ -144,6 +145,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join("lock");
         std::fs::write(&lock, "").unwrap();
-        wait_for(&[lock], Instant::now(), &|line| panic!("{line}")).unwrap();
+        wait_for(&[lock], &Deadline::at(Instant::now()), &|line| panic!("{line}")).unwrap();
     }
 }

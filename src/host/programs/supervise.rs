@@ -18,6 +18,7 @@ use super::outputs::Collected;
 use super::{Invocation, Output, Status};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::LineSink;
+use crate::host::deadline::Deadline;
 use crate::secret::{Redactor, Sensitive};
 
 /// Standard output may be an answer to parse; more than this is no answer any more.
@@ -66,7 +67,7 @@ impl Drop for Guarded {
 pub fn to_the_end(
     mut child: Child,
     invocation: &Invocation,
-    deadline: Instant,
+    deadline: &Deadline,
     lines: Option<&LineSink>,
     redactor: &Redactor,
 ) -> Result<Output> {
@@ -162,25 +163,25 @@ enum Due {
 }
 
 /// The deadline and what became of it.
-struct Clock {
-    deadline: Instant,
+struct Clock<'d> {
+    deadline: &'d Deadline,
     asked: Option<Instant>,
     forced: bool,
     exited: Option<Instant>,
 }
 
-impl Clock {
+impl Clock<'_> {
     fn due(&mut self, now: Instant) -> Due {
         if let Some(exited) = self.exited {
             let end = exited + AFTER_EXIT;
             return if now >= end { Due::LeftOpen } else { Due::Wait(end - now) };
         }
         match self.asked {
-            None if now >= self.deadline => {
+            None if now >= self.deadline.instant() => {
                 self.asked = Some(now);
                 Due::Ask
             }
-            None => Due::Wait(self.deadline - now),
+            None => Due::Wait(self.deadline.nap(now)),
             Some(asked) if now >= asked + MANNERS && !self.forced => {
                 self.forced = true;
                 Due::Force

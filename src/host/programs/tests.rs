@@ -18,8 +18,8 @@ fn sh(script: &str) -> Invocation {
     Invocation::new("sh", &["-c", script])
 }
 
-fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(20)
+fn soon() -> Deadline {
+    Deadline::at(Instant::now() + Duration::from_secs(20))
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_environment_is_ours_alone() {
     programs.environment.insert("HTTPS_PROXY".into(), "http://proxy:3128".into());
     let mut invocation = Invocation::new("env", &[]);
     invocation.environment.insert("TOKEN".into(), Sensitive::Secret(Secret::new("t0ken")));
-    let text = programs.run(&invocation, soon(), None).unwrap().text();
+    let text = programs.run(&invocation, &soon(), None).unwrap().text();
     let mut names: Vec<&str> = text.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["HOME", "HTTPS_PROXY", "LANG", "LC_ALL", "LOGNAME", "PATH", "TOKEN", "USER"]);
@@ -37,22 +37,22 @@ fn the_environment_is_ours_alone() {
 
 #[test]
 fn exit_codes_and_signals_are_told_apart() {
-    assert_eq!(programs().run(&sh("exit 3"), soon(), None).unwrap().status, Status::Code(3));
-    assert_eq!(programs().run(&sh("kill -9 $$"), soon(), None).unwrap().status, Status::Signal(9));
-    let missing = programs().run(&Invocation::new("no-such-program", &[]), soon(), None).unwrap_err();
+    assert_eq!(programs().run(&sh("exit 3"), &soon(), None).unwrap().status, Status::Code(3));
+    assert_eq!(programs().run(&sh("kill -9 $$"), &soon(), None).unwrap().status, Status::Signal(9));
+    let missing = programs().run(&Invocation::new("no-such-program", &[]), &soon(), None).unwrap_err();
     assert_eq!(missing.kind(), Kind::Missing);
 }
 
 #[test]
 fn standard_input_is_fed_and_is_closed_without_one() {
     let mut invocation = Invocation::new("wc", &["-c"]);
-    assert_eq!(programs().run(&invocation, soon(), None).unwrap().text().trim(), "0");
+    assert_eq!(programs().run(&invocation, &soon(), None).unwrap().text().trim(), "0");
     // More than a pipe holds, so feeding and reading must go on side by side.
     invocation.stdin = Some(Sensitive::Secret(Secret::new(vec![b'x'; 300_000])));
-    assert_eq!(programs().run(&invocation, soon(), None).unwrap().text().trim(), "300000");
+    assert_eq!(programs().run(&invocation, &soon(), None).unwrap().text().trim(), "300000");
     invocation.program = "true".into();
     invocation.arguments.clear();
-    assert!(programs().run(&invocation, soon(), None).unwrap().success());
+    assert!(programs().run(&invocation, &soon(), None).unwrap().success());
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_program_past_its_time_is_stopped_with_all_it_started() {
     let mark = tempfile::NamedTempFile::new().unwrap();
     let script = format!("(sleep 1.5; echo late > {}) & echo started; sleep 30", mark.path().display());
     let before = Instant::now();
-    let error = programs().run(&sh(&script).within(Duration::from_millis(300)), soon(), None).unwrap_err();
+    let error = programs().run(&sh(&script).within(Duration::from_millis(300)), &soon(), None).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut);
     assert_eq!(error.last_lines(), ["started"]);
     assert!(before.elapsed() < Duration::from_secs(4));
@@ -69,10 +69,22 @@ fn a_program_past_its_time_is_stopped_with_all_it_started() {
 }
 
 #[test]
+fn a_deadline_that_moves_nearer_stops_a_program_gently() {
+    let begun = Instant::now();
+    // A heartbeat that is not taken any more, half a second into the program's work.
+    let moved = move || (begun.elapsed() >= Duration::from_millis(500)).then_some(begun);
+    let script = "trap 'echo asked to stop; exit 0' TERM; while :; do sleep 0.1; done";
+    let error = programs().run(&sh(script), &soon().or(moved), None).unwrap_err();
+    assert_eq!(error.kind(), Kind::TimedOut);
+    assert!(error.last_lines().contains(&"asked to stop".to_owned()), "{:?}", error.last_lines());
+    assert!((500..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_program_that_will_not_stop_is_killed() {
     let script = "trap '' TERM; while :; do sleep 1; done";
     let before = Instant::now();
-    let error = programs().run(&sh(script).within(Duration::from_millis(100)), soon(), None).unwrap_err();
+    let error = programs().run(&sh(script).within(Duration::from_millis(100)), &soon(), None).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut);
     assert!((5..9).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
 }
@@ -80,7 +92,7 @@ fn a_program_that_will_not_stop_is_killed() {
 #[test]
 fn an_output_left_open_is_an_error_of_its_own() {
     let before = Instant::now();
-    let error = programs().run(&sh("sleep 30 & echo forked"), soon(), None).unwrap_err();
+    let error = programs().run(&sh("sleep 30 & echo forked"), &soon(), None).unwrap_err();
     assert_eq!(error.kind(), Kind::Failed);
     assert!(error.to_string().contains("keeps its output open"), "{error}");
     assert!(before.elapsed() < Duration::from_secs(5));
@@ -94,10 +106,10 @@ fn lines_are_shown_while_it_runs_and_hold_no_secret() {
     let kept = seen.clone();
     let sink: LineSink = Arc::new(move |line| kept.lock().unwrap().push(line.to_owned()));
     let script = "printf 'first\\nswordfish-'; sleep 0.2; echo swordfish; echo last";
-    let output = programs.run(&sh(script).live(), soon(), Some(&sink)).unwrap();
+    let output = programs.run(&sh(script).live(), &soon(), Some(&sink)).unwrap();
     assert_eq!(*seen.lock().unwrap(), ["first", "***", "last"]);
     assert!(output.text().contains("swordfish-swordfish"), "what the program printed is there for who asked");
-    let failed = programs.run(&sh("echo swordfish-swordfish; exit 1"), soon(), None).unwrap();
+    let failed = programs.run(&sh("echo swordfish-swordfish; exit 1"), &soon(), None).unwrap();
     let error = failed.required(&sh("x"), &programs.redactor).unwrap_err();
     assert_eq!(error.last_lines(), ["***"]);
 }
@@ -105,8 +117,8 @@ fn lines_are_shown_while_it_runs_and_hold_no_secret() {
 #[test]
 fn memory_is_bounded_whatever_a_program_prints() {
     let much = "head -c 20000000 /dev/zero; echo end";
-    assert!(programs().run(&sh(much), soon(), None).unwrap_err().to_string().contains("more than 16 MiB"));
-    let output = programs().run(&sh(&format!("({much}) >&2")), soon(), None).unwrap();
+    assert!(programs().run(&sh(much), &soon(), None).unwrap_err().to_string().contains("more than 16 MiB"));
+    let output = programs().run(&sh(&format!("({much}) >&2")), &soon(), None).unwrap();
     assert_eq!(output.stderr.len(), 1 << 20);
     assert!(output.stderr.ends_with(b"end\n"));
 }
@@ -119,13 +131,13 @@ fn another_user_gets_their_own_groups_and_nothing_of_roots() {
     let script = "id -u; id -G; pwd; ulimit -c; umask; echo $HOME $USER";
     let mut invocation = sh(script).as_user("daemon");
     invocation.directory = Some("/tmp".into());
-    let text = programs().run(&invocation, soon(), None).unwrap().text();
+    let text = programs().run(&invocation, &soon(), None).unwrap().text();
     assert_eq!(text.lines().collect::<Vec<_>>(), ["1", "1", "/tmp", "0", "0022", "/usr/sbin daemon"]);
     let locked = tempfile::tempdir().unwrap();
     std::fs::set_permissions(locked.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     invocation.directory = Some(locked.path().to_owned());
-    assert_eq!(programs().run(&invocation, soon(), None).unwrap_err().kind(), Kind::Denied);
-    assert_eq!(programs().run(&sh("id").as_user("no-such-user"), soon(), None).unwrap_err().kind(), Kind::Missing);
+    assert_eq!(programs().run(&invocation, &soon(), None).unwrap_err().kind(), Kind::Denied);
+    assert_eq!(programs().run(&sh("id").as_user("no-such-user"), &soon(), None).unwrap_err().kind(), Kind::Missing);
 }
 
 #[test]
@@ -164,6 +176,6 @@ fn a_child_dies_with_the_thread_that_waits_for_it() {
 #[ignore = "the other half of `a_child_dies_with_the_thread_that_waits_for_it`"]
 fn run_what_the_environment_says() {
     if let Ok(script) = std::env::var("TEST_SCRIPT") {
-        let _ = programs().run(&sh(&script), soon(), None);
+        let _ = programs().run(&sh(&script), &soon(), None);
     }
 }

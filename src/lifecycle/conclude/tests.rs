@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::host::clock::Clock as _;
 use crate::lifecycle::scripted::Scripted;
 use crate::lifecycle::send_pending;
 use crate::playbook::Lifecycle;
@@ -38,8 +39,12 @@ struct Stage {
 
 impl Stage {
     fn new(scripted: Scripted) -> Self {
-        let named =
-            Lifecycle { group: Some("g".to_owned()), hook: Some("h".to_owned()), timeout: Some(Span(Duration::from_secs(450))) };
+        Self::under(scripted, Duration::from_secs(450))
+    }
+
+    /// The hook waits for so long.
+    fn under(scripted: Scripted, timeout: Duration) -> Self {
+        let named = Lifecycle { group: Some("g".to_owned()), hook: Some("h".to_owned()), timeout: Some(Span(timeout)) };
         Self::with(scripted, named)
     }
 
@@ -95,6 +100,20 @@ fn a_failed_run_leaves_its_evidence_before_it_abandons() {
     assert!(stage.logs.lines.lock().unwrap()[0].contains("step 3 `code` is not done"));
     assert!(std::fs::read_to_string(stage.console.path()).unwrap().contains("step 3 `code` is not done"));
     assert_eq!(*stage.logs.flushed.lock().unwrap(), [FLUSH_BEFORE_ABANDON]);
+}
+
+#[test]
+fn the_logs_do_not_take_the_time_in_which_the_verdict_must_be_said() {
+    for (gone, flush) in [(5, 20), (15, 12), (27, 1), (31, 20)] {
+        let scripted = Scripted::new().active("h");
+        let stage = Stage::under(scripted.clone(), Duration::from_secs(30));
+        while stage.watch.expires().is_none() {
+            std::thread::yield_now();
+        }
+        scripted.clock.sleep(Duration::from_secs(gone));
+        stage.conclude(&failed());
+        assert_eq!(*stage.logs.flushed.lock().unwrap(), [Duration::from_secs(flush)], "{gone} s of 30 are gone");
+    }
 }
 
 #[test]

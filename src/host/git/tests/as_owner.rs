@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::server::Server;
 use super::{Project, has};
 use crate::host::aws::Aws;
+use crate::host::deadline::Deadline;
 use crate::host::git::{Place, Source, Wish};
 use crate::host::{Facts, Host, StepScope, World, WorldOptions};
 use crate::secret::{Redactor, Sensitive};
@@ -26,7 +27,7 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
         runtime: runtime.handle().clone(),
     };
     let scope = StepScope {
-        deadline: Instant::now() + Duration::from_mins(1),
+        deadline: Deadline::at(Instant::now() + Duration::from_mins(1)),
         fingerprints: Arc::default(),
         lines: Arc::new(|_| {}),
         waiting: Arc::new(|_| {}),
