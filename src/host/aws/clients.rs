@@ -7,8 +7,10 @@ use aws_config::identity::IdentityCache;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudwatchlogs::config::SharedIdentityCache;
 use aws_sdk_ssm::config::ProvideCredentials as _;
 use tokio::runtime::Handle;
 
@@ -31,6 +33,7 @@ pub(super) struct Clients {
     pub(super) objects: aws_sdk_s3::Client,
     pub(super) groups: aws_sdk_autoscaling::Client,
     pub(super) logs: aws_sdk_cloudwatchlogs::Client,
+    config: SdkConfig,
 }
 
 /// Makes them as soon as there are a region and credentials: at once, or never, but on an instance within a minute.
@@ -40,7 +43,7 @@ pub(super) fn connect(runtime: &Handle, deadline: Option<Instant>) -> Result<Cli
     let mut on_instance = None;
     loop {
         let error = match runtime.block_on(ready()) {
-            Ok(config) => return Ok(Clients::new(&config)),
+            Ok(config) => return Ok(Clients::new(config)),
             Err(error) => error,
         };
         let waits = *on_instance
@@ -74,7 +77,7 @@ async fn ready() -> Result<SdkConfig> {
         .timeout_config(timeouts)
         .region(RegionProviderChain::default_provider().or_else(of_the_instance))
         .credentials_provider(DefaultCredentialsChain::builder().imds_client(metadata).build().await)
-        .identity_cache(IdentityCache::lazy().load_timeout(METADATA_ANSWERS_WITHIN * 4).build())
+        .identity_cache(identity_cache())
         .load()
         .await;
     if config.region().is_none() {
@@ -88,16 +91,31 @@ async fn ready() -> Result<SdkConfig> {
     Ok(config)
 }
 
+fn identity_cache() -> SharedIdentityCache {
+    IdentityCache::lazy().load_timeout(METADATA_ANSWERS_WITHIN * 4).build()
+}
+
 impl Clients {
-    fn new(config: &SdkConfig) -> Self {
+    /// They sign and connect as this says.
+    pub(super) fn new(config: SdkConfig) -> Self {
         // Services behind an endpoint of their own rarely have a name for each bucket.
         let own_endpoint = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"].iter().any(|name| std::env::var_os(name).is_some());
-        let objects = aws_sdk_s3::config::Builder::from(config).force_path_style(own_endpoint).build();
+        let objects = aws_sdk_s3::config::Builder::from(&config).force_path_style(own_endpoint).build();
+        // A log body is one piece of memory: there is no stream in it that could stall.
+        let logs = aws_sdk_cloudwatchlogs::config::Builder::from(&config)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
         Self {
-            parameters: aws_sdk_ssm::Client::new(config),
+            parameters: aws_sdk_ssm::Client::new(&config),
             objects: aws_sdk_s3::Client::from_conf(objects),
-            groups: aws_sdk_autoscaling::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            groups: aws_sdk_autoscaling::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::from_conf(logs),
+            config,
         }
+    }
+
+    /// The same, which have not been given any credentials yet. Connections are kept.
+    pub(super) fn with_new_credentials(&self) -> Self {
+        Self::new(self.config.to_builder().identity_cache(identity_cache()).build())
     }
 }

@@ -31,9 +31,14 @@ where
 
 /// Seconds by which this machine's clock is behind (or, negative, ahead of) the service's, if it is worth telling.
 fn clock_is_behind(date: &str, now: SystemTime) -> Option<i64> {
+    skew_of(date, now).filter(|seconds| seconds.abs() > WORTH_TELLING)
+}
+
+/// Seconds by which the clock that wrote this `Date` is ahead of `now`.
+pub(super) fn skew_of(date: &str, now: SystemTime) -> Option<i64> {
     let theirs = jiff::fmt::rfc2822::parse(date).ok()?.timestamp().as_second();
     let ours = jiff::Timestamp::try_from(now).ok()?.as_second();
-    Some(theirs - ours).filter(|seconds| seconds.abs() > WORTH_TELLING)
+    Some(theirs - ours)
 }
 
 /// The error for an answer with this code.
@@ -64,7 +69,8 @@ fn answered(code: Option<&str>, message: Option<&str>, status: u16, skew: Option
     }
 }
 
-fn kind_of(code: &str, status: u16) -> Kind {
+/// What sort of failure an answer with this code and status is.
+pub(super) fn kind_of(code: &str, status: u16) -> Kind {
     const SLOW_DOWN: [&str; 8] = [
         "Throttling",
         "ThrottlingException",
@@ -89,7 +95,8 @@ fn kind_of(code: &str, status: u16) -> Kind {
     if status >= 500 || matches!(code, "RequestTimeout" | "OperationAbortedException") { Kind::Unreachable } else { Kind::Failed }
 }
 
-fn is_credentials(code: &str) -> bool {
+/// Whether the credentials are refused as such.
+pub(super) fn is_credentials(code: &str) -> bool {
     ["ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"]
         .contains(&code)
 }

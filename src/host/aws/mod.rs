@@ -7,12 +7,14 @@ mod clients;
 mod errors;
 mod hooks;
 mod log_service;
+mod log_store;
 mod objects;
 mod parameters;
 pub mod secrets;
 
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
 pub use log_service::{LogEvent, LogService, Rejected};
+pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};
 pub use objects::Object;
 pub use parameters::Parameter;
 pub use secrets::{Fetched, SecretSource};
@@ -95,5 +97,13 @@ impl Aws {
         let clients = Arc::new(clients::connect(&self.runtime, self.deadline)?);
         *held = Some(clients.clone());
         Ok(clients)
+    }
+
+    /// Forgets the credentials with which these clients signed, unless somebody else was faster.
+    fn renew_credentials(&self, refused: &Arc<Clients>) {
+        let mut held = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            *held = Some(Arc::new(refused.with_new_credentials()));
+        }
     }
 }
