@@ -90,6 +90,13 @@ impl Error {
         Self { kind, doing: Vec::new(), causes, hint: None, tail: Vec::new() }
     }
 
+    /// Puts this reason before those that are known: what they come to, in words the operator can act on.
+    #[must_use]
+    pub fn summed_up(mut self, because: impl Into<String>) -> Self {
+        self.causes.insert(0, because.into());
+        self
+    }
+
     /// What sort of failure this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

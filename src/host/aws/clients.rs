@@ -38,32 +38,57 @@ pub(super) struct Clients {
 
 /// Makes them as soon as there are a region and credentials: at once, or never, but on an instance within a minute.
 pub(super) fn connect(runtime: &Handle, deadline: Option<Instant>) -> Result<Clients> {
-    let limit = Instant::now() + CREDENTIALS_APPEAR_WITHIN;
+    let begin = Instant::now();
+    let limit = begin + CREDENTIALS_APPEAR_WITHIN;
     let limit = deadline.map_or(limit, |deadline| deadline.min(limit));
     let mut on_instance = None;
     loop {
-        let error = match runtime.block_on(ready()) {
+        let lack = match runtime.block_on(ready()) {
             Ok(config) => return Ok(Clients::new(config)),
-            Err(error) => error,
+            Err(lack) => lack,
         };
         let waits = *on_instance
             .get_or_insert_with(|| matches!(Instance::discover(runtime, ASK_INSTANCE), Ok(Discovery::Known(_)) | Err(_)));
         if !waits {
-            return Err(error.hint("give AWS credentials and `AWS_REGION` in the environment, or run on an instance with a role"));
+            return Err(lack.off_instance());
         }
         if Instant::now() + LOOK_AGAIN >= limit {
-            let seconds = CREDENTIALS_APPEAR_WITHIN.as_secs();
-            return Err(error
-                .doing(format!("waiting {seconds} s for the credentials of the instance's role"))
-                .hint("attach an instance profile with a role to the launch template"));
+            return Err(lack.on_instance(begin.elapsed()));
         }
         tracing::info!("no role credentials yet, looking again");
         std::thread::sleep(LOOK_AGAIN);
     }
 }
 
+/// What a call needs and is not there. None of it says anything about what the role may do.
+enum Lack {
+    Region,
+    Credentials(Error),
+}
+
+impl Lack {
+    fn off_instance(self) -> Error {
+        let error = match self {
+            Self::Region => Error::new(Kind::Failed, "no AWS region is known"),
+            Self::Credentials(error) => error.summed_up("there are no AWS credentials"),
+        };
+        error.hint("give AWS credentials and `AWS_REGION` in the environment, or run on an instance with a role")
+    }
+
+    fn on_instance(self, waited: Duration) -> Error {
+        let seconds = waited.as_secs().max(1);
+        match self {
+            Self::Region => Error::new(Kind::TimedOut, format!("the metadata service gave no region within {seconds} s")),
+            Self::Credentials(error) => error
+                .with_kind(Kind::TimedOut)
+                .summed_up(format!("no role credentials appeared within {seconds} s"))
+                .hint("attach an instance profile with a role, to this instance or to its launch template"),
+        }
+    }
+}
+
 /// The configuration, if a call made with it can be signed.
-async fn ready() -> Result<SdkConfig> {
+async fn ready() -> Result<SdkConfig, Lack> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .read_timeout(Duration::from_secs(15))
@@ -81,14 +106,15 @@ async fn ready() -> Result<SdkConfig> {
         .load()
         .await;
     if config.region().is_none() {
-        return Err(Error::new(Kind::Failed, "no AWS region is known"));
+        return Err(Lack::Region);
     }
-    let provider = config.credentials_provider().ok_or_else(|| Error::new(Kind::Denied, "there are no AWS credentials"))?;
-    provider
-        .provide_credentials()
-        .await
-        .map_err(|error| Error::from_source(Kind::Denied, &error).doing("looking for AWS credentials"))?;
-    Ok(config)
+    let Some(provider) = config.credentials_provider() else {
+        return Err(Lack::Credentials(Error::new(Kind::Failed, "nobody is configured to provide them")));
+    };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(config),
+        Err(error) => Err(Lack::Credentials(Error::from_source(Kind::Failed, &error))),
+    }
 }
 
 fn identity_cache() -> SharedIdentityCache {
@@ -117,5 +143,25 @@ impl Clients {
     /// The same, which have not been given any credentials yet. Connections are kept.
     pub(super) fn with_new_credentials(&self) -> Self {
         Self::new(self.config.to_builder().identity_cache(identity_cache()).build())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_never_come_are_not_told_as_a_denial() {
+        let lack = || Lack::Credentials(Error::new(Kind::Failed, "the instance metadata service answered 404"));
+        let error = lack().on_instance(Duration::from_millis(59_400));
+        assert_eq!(error.causes().next(), Some("no role credentials appeared within 59 s"));
+        assert!(error.advice().is_some_and(|hint| hint.contains("attach an instance profile")));
+        assert_eq!(error.kind(), Kind::TimedOut);
+        let error = lack().off_instance();
+        assert_eq!(
+            error.causes().collect::<Vec<_>>(),
+            ["there are no AWS credentials", "the instance metadata service answered 404"]
+        );
+        assert_eq!(error.kind(), Kind::Failed);
     }
 }

@@ -1,10 +1,8 @@
 //! The `secrets:` block's sources, and fetching all of them at once before anything is changed.
 
 mod batches;
-mod file;
 mod source;
 
-pub use file::from_file;
 pub use source::SecretSource;
 
 use indexmap::{IndexMap, IndexSet};
@@ -12,7 +10,7 @@ use indexmap::{IndexMap, IndexSet};
 use self::batches::{Collected, collect};
 use super::parameters::ParameterStore as _;
 use super::{Aws, Object};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
 /// What was fetched for one name of the block.
@@ -31,6 +29,10 @@ impl Aws {
     /// # Errors
     /// `Missing` or `Denied` with every name; whatever else keeps it from being fetched.
     pub fn fetch(&self, sources: &IndexMap<String, SecretSource>) -> Result<IndexMap<String, Fetched>> {
+        if !sources.is_empty() {
+            // Without credentials nobody is asked, so no name is at fault.
+            self.clients().doing(|| "fetching the secrets".to_owned())?;
+        }
         let mut collected = collect(&parameter_names(sources), |names| self.named(names));
         for source in distinct(sources) {
             match source {
