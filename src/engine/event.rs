@@ -146,9 +146,11 @@ pub enum Event {
         interrupted: Option<String>,
         /// How long it took, in milliseconds.
         milliseconds: u64,
-        /// sha256 of the agent's binary, where it is known by now.
-        #[serde(default)]
-        binary_digest: Option<String>,
+    },
+    /// Which binary carries the run out. Only the record is told: it may be known after everybody's last word.
+    Binary {
+        /// sha256 of it, in hexadecimal.
+        digest: String,
     },
     /// Written into the record of a run that ended without a word, by the run that found it so.
     RunCutShort {
@@ -236,6 +238,7 @@ impl Event {
             }
             Self::RunFailed { reason } => reason.map_text(clean),
             Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),
+            Self::Binary { .. } => {}
         }
     }
 }

@@ -1,52 +1,44 @@
 //! Which binary carries out the run, for its record. It has many megabytes, so it is read beside the steps, and not at all where
-//! an earlier record knows the same file.
+//! an earlier record knows the same file. A run that is faster than the reading waits for it when all else is said and done.
 
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use super::record;
+use super::event::Event;
+use super::record::{self, Recorder};
 use crate::error::Result;
 use crate::host::process;
 use crate::host::state::StateFolder;
 
-/// How long the end of a run may wait for it: nobody delays a verdict for a digest.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// Our binary, while its digest is being found out.
-pub struct OwnBinary {
-    stamp: String,
-    digest: Receiver<Result<String>>,
-}
+pub struct OwnBinary(JoinHandle<()>);
 
 impl OwnBinary {
-    /// Begins to find out.
+    /// Begins to find out; the record is told as soon as it is known. `stamp` tells the same file without reading it.
     ///
     /// # Errors
-    /// When the binary cannot be looked at.
-    pub fn find_out(state: StateFolder) -> Result<Self> {
-        Self::find_out_with(state, process::own_stamp()?, process::own_digest)
+    /// When no thread can be started.
+    pub fn find_out(state: StateFolder, stamp: String, recorder: Arc<Recorder>) -> Result<Self> {
+        Self::find_out_with(state, stamp, recorder, process::own_digest)
     }
 
-    fn find_out_with(state: StateFolder, stamp: String, read: impl FnOnce() -> Result<String> + Send + 'static) -> Result<Self> {
-        let (sender, digest) = channel();
-        let known = stamp.clone();
-        std::thread::Builder::new().name("own-binary".into()).spawn(move || {
-            // Nobody listens when the run was faster.
-            let _ = sender.send(recorded(&state, &known).map_or_else(read, Ok));
-        })?;
-        Ok(Self { stamp, digest })
+    fn find_out_with(
+        state: StateFolder,
+        stamp: String,
+        recorder: Arc<Recorder>,
+        read: impl FnOnce() -> Result<String> + Send + 'static,
+    ) -> Result<Self> {
+        let find_out = move || match recorded(&state, &stamp).map_or_else(read, Ok) {
+            Ok(digest) => recorder.note(Event::Binary { digest }),
+            Err(error) => tracing::warn!(%error, "the record does not say which binary this is"),
+        };
+        Ok(Self(std::thread::Builder::new().name("own-binary".into()).spawn(find_out)?))
     }
 
-    /// Tells, without its content, whether it is still the same file.
-    #[must_use]
-    pub fn stamp(&self) -> &str {
-        &self.stamp
-    }
-
-    /// sha256 of it, if that is known by now.
-    #[must_use]
-    pub fn digest(&self) -> Option<String> {
-        self.digest.recv_timeout(PATIENCE).ok()?.ok()
+    /// Waits until the record knows it.
+    pub fn wait(self) {
+        // A panic there has been reported, and costs the record a line.
+        let _ = self.0.join();
     }
 }
 
@@ -59,47 +51,46 @@ fn recorded(state: &StateFolder, stamp: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Instant;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     use super::*;
-    use crate::engine::event::{Event, Teller};
-    use crate::engine::record::{Header, Recorder};
-    use crate::secret::Redactor;
+    use crate::engine::record::Header;
 
-    fn finished(run: &str, binary_digest: Option<&str>) -> Event {
-        Event::RunFinished {
-            run: run.into(),
-            converged: true,
-            changed: 0,
-            failed: 0,
-            unknown: 0,
-            interrupted: None,
-            milliseconds: 1,
-            binary_digest: binary_digest.map(str::to_owned),
-        }
+    fn recorder(state: &StateFolder, run: &str, stamp: &str) -> Arc<Recorder> {
+        Arc::new(Recorder::begin(state, &Header::new(run, None, "boot", stamp.to_owned())).unwrap())
+    }
+
+    fn digest(state: &StateFolder, run: &str) -> Option<String> {
+        let records = record::all(state).unwrap();
+        let found = records.iter().find(|record| record.header.run == run).unwrap();
+        found.binary_digest().map(str::to_owned)
     }
 
     #[test]
-    fn the_same_file_is_read_once_and_nobody_waits_for_it() {
+    fn nobody_waits_for_a_slow_reading_before_the_end_and_the_record_has_it_then() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateFolder::new(folder.path().join("state"));
-        let start = Instant::now();
-        let slow = OwnBinary::find_out_with(state.clone(), "stamp".into(), || {
-            std::thread::sleep(Duration::from_secs(20));
+        let (go_on, wait) = channel();
+        let slow = move || {
+            wait.recv_timeout(Duration::from_secs(20)).unwrap();
             Ok("late".into())
-        });
-        let slow = slow.unwrap();
-        assert_eq!((slow.stamp(), slow.digest()), ("stamp", None));
-        assert!(start.elapsed() < Duration::from_secs(2), "the run ends without it");
-        for (run, digest) in [("1", Some("known")), ("2", None)] {
-            let recorder = Recorder::begin(&state, &Header::new(run, None, "boot", "stamp".into())).unwrap();
-            let teller = Teller::new(Redactor::new());
-            teller.add(Arc::new(recorder));
-            teller.tell(finished(run, digest));
+        };
+        let binary = OwnBinary::find_out_with(state.clone(), "stamp".into(), recorder(&state, "1", "stamp"), slow).unwrap();
+        assert_eq!(digest(&state, "1"), None, "the run goes on meanwhile");
+        go_on.send(()).unwrap();
+        binary.wait();
+        assert_eq!(digest(&state, "1").as_deref(), Some("late"));
+    }
+
+    #[test]
+    fn the_same_file_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(folder.path().join("state"));
+        for (run, stamp, read, known) in [("1", "a", "x", "x"), ("2", "a", "y", "x"), ("3", "b", "z", "z")] {
+            let recorder = recorder(&state, run, stamp);
+            OwnBinary::find_out_with(state.clone(), stamp.into(), recorder, || Ok(read.into())).unwrap().wait();
+            assert_eq!(digest(&state, run).as_deref(), Some(known), "{run}");
         }
-        let digest = |stamp: &str| OwnBinary::find_out_with(state.clone(), stamp.into(), || Ok("read".into())).unwrap().digest();
-        assert_eq!(digest("stamp").as_deref(), Some("known"));
-        assert_eq!(digest("another").as_deref(), Some("read"));
     }
 }

@@ -90,11 +90,11 @@ impl Record {
         })
     }
 
-    /// sha256 of the binary, where the run got to know it.
+    /// sha256 of the binary; a run that was killed may not have got to know it.
     #[must_use]
     pub fn binary_digest(&self) -> Option<&str> {
         self.events.iter().find_map(|stamped| match &stamped.event {
-            Event::RunFinished { binary_digest, .. } => binary_digest.as_deref(),
+            Event::Binary { digest } => Some(digest.as_str()),
             _ => None,
         })
     }
@@ -141,6 +141,13 @@ impl Recorder {
     #[must_use]
     pub fn trouble(&self) -> Option<Error> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
+    }
+}
+
+impl Recorder {
+    /// Writes down what nobody else needs to be told.
+    pub fn note(&self, event: Event) {
+        self.hear(&Stamped { at: jiff::Timestamp::now().as_millisecond(), event });
     }
 }
 

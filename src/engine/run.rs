@@ -79,7 +79,6 @@ fn run_once(
     let top = Instant::now();
     let asking = ask_beside(options, aws.runtime().clone());
     let state = StateFolder::new(&options.state);
-    let binary = if options.dry_run { None } else { Some(OwnBinary::find_out(state.clone())?) };
     let loaded = Playbook::load(&options.location, &options.overrides);
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
     let line = if options.dry_run { None } else { duty::line(aws, surroundings.instance.as_ref(), &state)? };
@@ -111,7 +110,7 @@ fn run_once(
     };
     let waiting = if decides { None } else { line.clone() };
     let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, top + playbook.deadline.0, teller) } else { None };
-    let run = Run {
+    let mut run = Run {
         id,
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
         only_looks: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
@@ -124,9 +123,14 @@ fn run_once(
         surroundings,
         duty,
         shipping: OnceLock::new(),
+        binary: OnceLock::new(),
     };
-    let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, binary, waiting.as_ref()));
-    run.answer(ended)
+    let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, waiting.as_ref()));
+    let binary = run.binary.take();
+    let answered = run.answer(ended);
+    // Whoever sent a signal waits for us, and nobody delays a verdict for a digest.
+    binary.filter(|_| stop.reason().is_none()).map(OwnBinary::wait);
+    answered
 }
 
 /// A run that has come about.
@@ -142,6 +146,7 @@ struct Run<'a> {
     surroundings: Surroundings,
     duty: Option<Duty>,
     shipping: OnceLock<Arc<Shipping>>,
+    binary: OnceLock<OwnBinary>,
 }
 
 impl Run<'_> {
@@ -151,17 +156,18 @@ impl Run<'_> {
         state: &StateFolder,
         playbook: Playbook,
         scope: Scope,
-        binary: Option<OwnBinary>,
         waiting: Option<&Line>,
     ) -> Result<Tally, Refusal> {
-        let Some(binary) = binary else { return Ok(self.carry_out(playbook, scope, None)) };
+        if self.options.dry_run {
+            return Ok(self.carry_out(playbook, scope));
+        }
         let _lock = self.lock(state)?;
-        let recorder = self.begin_record(state, binary.stamp())?;
+        let recorder = self.begin_record(state)?;
         self.ship_logs(state, playbook.logs(&scope));
         if let Some(line) = waiting {
             duty::say_what_waits(line, &self.teller);
         }
-        let tally = self.carry_out(playbook, scope, Some(&binary));
+        let tally = self.carry_out(playbook, scope);
         if let Some(trouble) = recorder.trouble() {
             self.teller.notice(format!("the record of this run has holes: {trouble}"));
         }
@@ -235,19 +241,21 @@ impl Run<'_> {
     }
 
     /// Makes the state ours, reports what earlier runs left unsaid, begins the record.
-    fn begin_record(&self, state: &StateFolder, stamp: &str) -> Result<Arc<Recorder>> {
+    fn begin_record(&self, state: &StateFolder) -> Result<Arc<Recorder>> {
+        let stamp = process::own_stamp()?;
         let instance = self.surroundings.instance.as_ref().map(|instance| instance.id.as_str());
         let set_aside = owner::claim(state, instance)?;
         let boot = boot_id()?;
         let cut_short = record::mark_cut_short(state, &boot)?;
-        let recorder = Arc::new(Recorder::begin(state, &Header::new(&self.id, instance, &boot, stamp.to_owned()))?);
+        let recorder = Arc::new(Recorder::begin(state, &Header::new(&self.id, instance, &boot, stamp.clone()))?);
         self.teller.add(recorder.clone());
+        let _ = self.binary.set(OwnBinary::find_out(state.clone(), stamp, recorder.clone())?);
         set_aside.into_iter().chain(cut_short).for_each(|notice| self.teller.notice(notice));
         Ok(recorder)
     }
 
     /// From the first word to the last.
-    fn carry_out(&self, playbook: Playbook, scope: Scope, binary: Option<&OwnBinary>) -> Tally {
+    fn carry_out(&self, playbook: Playbook, scope: Scope) -> Tally {
         self.teller.tell(Event::RunStarted {
             run: self.id.clone(),
             playbook: playbook.name.clone(),
@@ -282,7 +290,6 @@ impl Run<'_> {
             unknown: tally.unknown,
             interrupted: tally.interrupted.clone(),
             milliseconds: u64::try_from(self.horizon.began().elapsed().as_millis()).unwrap_or(u64::MAX),
-            binary_digest: binary.and_then(OwnBinary::digest),
         });
         tally
     }

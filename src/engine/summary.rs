@@ -17,6 +17,10 @@ pub struct Summary {
     pub trigger: Option<String>,
     /// The playbook's name.
     pub playbook: Option<String>,
+    /// sha256 of the playbook as it was read.
+    pub playbook_digest: Option<String>,
+    /// sha256 of the agent's binary.
+    pub binary_digest: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took, as far as it is known.
@@ -100,6 +104,8 @@ impl Summary {
             started: record.started(),
             trigger: record.trigger().map(str::to_owned),
             playbook: None,
+            playbook_digest: None,
+            binary_digest: None,
             outcome: Outcome::CutShort { because: None },
             milliseconds: 0,
             steps: Vec::new(),
@@ -125,7 +131,11 @@ impl Summary {
 
     fn add(&mut self, event: &Event, at: i64) {
         match event {
-            Event::RunStarted { playbook, .. } => self.playbook = Some(playbook.clone()),
+            Event::RunStarted { playbook, playbook_digest, .. } => {
+                self.playbook = Some(playbook.clone());
+                self.playbook_digest = Some(playbook_digest.clone());
+            }
+            Event::Binary { digest } => self.binary_digest = Some(digest.clone()),
             Event::Notice { text } => self.notices.push(text.clone()),
             Event::Lifecycle { text } => self.lifecycle.push(text.clone()),
             Event::RunFailed { reason } => self.failure = Some(reason.clone()),
@@ -236,16 +246,8 @@ mod tests {
         assert_eq!((path.steps, path.milliseconds, path.own_milliseconds), (vec![1, 3], 1000, 60));
         assert!((path.own_share - 0.06).abs() < 1e-9, "{}", path.own_share);
         let (run, interrupted) = ("r".to_owned(), None);
-        let event = Event::RunFinished {
-            run,
-            converged: true,
-            changed: 3,
-            failed: 0,
-            unknown: 0,
-            interrupted,
-            milliseconds: 1001,
-            binary_digest: None,
-        };
+        let event =
+            Event::RunFinished { run, converged: true, changed: 3, failed: 0, unknown: 0, interrupted, milliseconds: 1001 };
         events.push(Stamped { at: 1001, event });
         let summary = Summary::of(&record(events));
         assert_eq!((summary.outcome, summary.milliseconds), (Outcome::Converged, 1001));

@@ -140,7 +140,11 @@ impl Listener for Plan {
             }
             Event::RunFailed { reason } => known.failure = Some(reason.clone()),
             Event::RunFinished { milliseconds, .. } => (self.out)(&self.draw(&known, *milliseconds)),
-            Event::StepWaiting { .. } | Event::Output { .. } | Event::StepRetried { .. } | Event::RunCutShort { .. } => {}
+            Event::StepWaiting { .. }
+            | Event::Output { .. }
+            | Event::StepRetried { .. }
+            | Event::RunCutShort { .. }
+            | Event::Binary { .. } => {}
         }
     }
 }

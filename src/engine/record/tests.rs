@@ -33,16 +33,7 @@ fn finished(step: usize) -> Event {
 }
 
 fn the_end() -> Event {
-    Event::RunFinished {
-        run: "1".into(),
-        converged: true,
-        changed: 1,
-        failed: 0,
-        unknown: 0,
-        interrupted: None,
-        milliseconds: 3,
-        binary_digest: None,
-    }
+    Event::RunFinished { run: "1".into(), converged: true, changed: 1, failed: 0, unknown: 0, interrupted: None, milliseconds: 3 }
 }
 
 /// Writes a record of these events.

@@ -41,7 +41,6 @@ fn the_end() -> Event {
         unknown: 0,
         interrupted: None,
         milliseconds: 400,
-        binary_digest: None,
     }
 }
 
