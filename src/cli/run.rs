@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Read `os` and `instance` from this file instead of asking the instance
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
-    /// Read secrets from this file instead of asking AWS
+    /// Take secrets from this file, a map of their names to values; AWS is asked for the others (a dry-run goes without)
     #[arg(long, value_name = "FILE")]
     secrets_from: Option<PathBuf>,
     /// Let a dry-run ask AWS and git servers (never for a secret's value)

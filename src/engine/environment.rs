@@ -7,12 +7,13 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
+use super::event::Teller;
 use crate::error::{Error, Kind, Result};
-use crate::host::aws::{Aws, Fetched};
+use crate::host::aws::{Aws, Fetched, SecretSource};
 use crate::host::inputs::read_mapping;
 use crate::host::instance::{Discovery, Instance, os_values};
 use crate::playbook::{InstanceValues, Playbook, Scope};
-use crate::secret::{Redactor, SHORTEST_SEARCHED, Secret, Sensitive};
+use crate::secret::{SHORTEST_SEARCHED, Secret, Sensitive};
 
 /// A dry-run asks the metadata service once, for this long.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -66,8 +67,9 @@ fn merged(own: Value, given: Option<Value>) -> Value {
     }
 }
 
-/// Fetches every secret of the playbook, at once and before anything is changed, and teaches them to the redactor.
-/// `None` in a dry-run without `--secrets-from`.
+/// Gets every secret of the playbook, at once and before anything is changed, and teaches them to the redactor: from the file that
+/// is given, and what that does not hold from AWS. A dry-run reads no value from AWS, so what it was not given is missing from the
+/// answer, and what needs it cannot be told; `None` when it was given nothing.
 ///
 /// # Errors
 /// When one cannot be had; missing and denied names are all listed.
@@ -77,35 +79,52 @@ pub fn fetch_secrets(
     aws: &Aws,
     given: Option<&Path>,
     dry_run: bool,
-    redactor: &Redactor,
+    teller: &Teller,
 ) -> Result<Option<IndexMap<String, Fetched>>> {
     let mut sources = playbook.secret_sources(scope)?;
-    let mut secrets = IndexMap::new();
-    if let Some(path) = given {
-        for (name, value) in read_mapping(path)? {
-            if sources.shift_remove(&name).is_none() {
-                return Err(Error::new(Kind::Usage, format!("`{name}` is not in the playbook's `secrets:`"))
-                    .doing(format!("reading `{}`", path.display())));
-            }
-            secrets.insert(name, stand_in(value));
-        }
-    } else if dry_run {
+    if given.is_none() && dry_run {
         return Ok(None);
     }
-    if dry_run && !sources.is_empty() {
-        let missing = sources.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        return Err(Error::new(Kind::Usage, format!("`--secrets-from` does not hold {missing}")));
-    }
+    let mut secrets = given.map(|path| given_secrets(path, &mut sources)).transpose()?.unwrap_or_default();
     if !sources.is_empty() {
-        secrets.extend(aws.fetch(&sources)?);
+        let names = listed(sources.keys());
+        if dry_run {
+            teller.notice(format!("the file of `--secrets-from` does not hold {names}; what needs them cannot be told"));
+        } else {
+            let fetched = aws.fetch(&sources);
+            let doing = |path: &Path| format!("asking AWS for what `{}` does not hold: {names}", path.display());
+            secrets.extend(fetched.map_err(|error| given.map(doing).into_iter().fold(error, Error::doing))?);
+        }
     }
     let secrets = playbook.classify(secrets);
     for value in secrets.values().flat_map(values) {
         if let Sensitive::Secret(secret) = value {
-            redactor.learn(secret);
+            scope.redactor.learn(secret);
         }
     }
     Ok(Some(secrets))
+}
+
+/// The secrets of a file, which are then no longer among those to be fetched. Names the playbook does not know are all listed.
+fn given_secrets(path: &Path, sources: &mut IndexMap<String, SecretSource>) -> Result<IndexMap<String, Fetched>> {
+    let (mut secrets, mut strangers) = (IndexMap::new(), Vec::new());
+    for (name, value) in read_mapping(path)? {
+        if sources.shift_remove(&name).is_some() {
+            secrets.insert(name, stand_in(value));
+        } else {
+            strangers.push(name);
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(secrets);
+    }
+    let known: Vec<&String> = sources.keys().chain(secrets.keys()).collect();
+    let error = Error::new(Kind::Usage, format!("the playbook's `secrets:` has no {}", listed(&strangers)));
+    Err(error.doing(format!("reading `{}`", path.display())).hint(format!("it has {}", listed(known))))
+}
+
+fn listed(names: impl IntoIterator<Item = impl std::fmt::Display>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What is said of secrets that are too short to be found in what programs print; `None` where all are long enough.
@@ -149,7 +168,57 @@ fn stand_in(value: Value) -> Fetched {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+    use crate::engine::event::{Event, Listener, Stamped};
+    use crate::playbook::{Location, Overrides};
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Listener for Heard {
+        fn hear(&self, stamped: &Stamped) {
+            if let Event::Notice { text } = &stamped.event {
+                self.0.lock().unwrap().push(text.clone());
+            }
+        }
+    }
+
+    /// What a dry-run knows, by name, when it is given these secrets; and what it said of the others.
+    fn dry_run_given(secrets: &str) -> Result<(Vec<String>, Vec<String>)> {
+        let folder = tempfile::tempdir().unwrap();
+        let (playbook, given) = (folder.path().join("p.yaml"), folder.path().join("secrets.yaml"));
+        let declared = "{ key: ssm:/key, tls: s3://keys/tls.pem, env: ssm:/env/* }";
+        std::fs::write(&playbook, format!("version: 1\nsecrets: {declared}\nsteps: []\n")).unwrap();
+        std::fs::write(&given, secrets).unwrap();
+        let playbook = Playbook::load(&Location::Path(playbook), &Overrides::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let aws = Aws::new(runtime.handle().clone());
+        let (teller, heard) = (Teller::default(), Arc::new(Heard::default()));
+        teller.add(heard.clone());
+        let known = fetch_secrets(&playbook, &Scope::default(), &aws, Some(&given), true, &teller)?.unwrap();
+        let said = heard.0.lock().unwrap().clone();
+        Ok((known.into_keys().collect(), said))
+    }
+
+    #[test]
+    fn a_dry_run_goes_without_the_secrets_it_was_not_given_and_lists_them_once() {
+        let (known, said) = dry_run_given("env: { PORT: \"8000\" }").unwrap();
+        assert_eq!(known, ["env"]);
+        let missing = "the file of `--secrets-from` does not hold `key`, `tls`; what needs them cannot be told";
+        assert_eq!(said, [missing]);
+        let (known, said) = dry_run_given("{ key: a, tls: b, env: {} }").unwrap();
+        assert_eq!((known.len(), said.len()), (3, 0));
+    }
+
+    #[test]
+    fn names_that_the_playbook_does_not_know_are_all_listed() {
+        let error = dry_run_given("{ key: hunter2hunter2, tsl: hunter2hunter2, evn: {} }").unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert_eq!(error.causes().collect::<Vec<_>>(), ["the playbook's `secrets:` has no `tsl`, `evn`"]);
+        assert_eq!(error.advice(), Some("it has `tls`, `env`, `key`"));
+    }
 
     #[test]
     fn secrets_too_short_to_be_searched_for_are_named_and_no_others() {

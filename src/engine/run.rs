@@ -297,14 +297,8 @@ impl Run<'_> {
     /// Everything that can fail before the first step, then the steps.
     fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
         let given = self.options.secrets_from.as_deref();
-        scope.secrets = fetch_secrets(
-            &playbook,
-            &scope,
-            &self.aws.until(self.horizon.deadline()),
-            given,
-            self.options.dry_run,
-            &self.redactor,
-        )?;
+        let aws = self.aws.until(self.horizon.deadline());
+        scope.secrets = fetch_secrets(&playbook, &scope, &aws, given, self.options.dry_run, &self.teller)?;
         if let Some(said) = scope.secrets.as_ref().and_then(too_short_to_search) {
             self.teller.notice(said);
         }

@@ -22,8 +22,8 @@ pub struct Scope {
     pub name: String,
     /// Variables.
     pub vars: IndexMap<String, serde_json::Value>,
-    /// Secrets by name; `None` when they are not fetched (dry-run without `--online` or `--secrets-from`): expressions over them
-    /// render to unknown content, shown as such.
+    /// Secrets by name; those that are not there (a dry-run fetches none, `--secrets-from` gives some) render to unknown content,
+    /// shown as such.
     pub secrets: Option<IndexMap<String, Fetched>>,
     /// The instance and its operating system.
     pub values: InstanceValues,

@@ -343,7 +343,7 @@ fn a_step_is_rendered_and_typed_just_before_its_check() {
     scope.secrets = None;
     assert_eq!(
         render(second, &scope).unwrap_err(),
-        "unknown: cannot tell without the secrets: use `--online` or `--secrets-from FILE`"
+        "unknown: cannot tell without the secret `key`: give it with `--secrets-from FILE`"
     );
     assert!(second.touches(&scope).unwrap().is_some());
 }

@@ -168,8 +168,10 @@ impl At {
         match self.fetched(name) {
             Some(Fetched::One(value)) => Some(self.sensitive(value)),
             Some(Fetched::Map(_)) => Some(at(&self.names, Place::SecretMap(name.to_owned()))),
-            None if self.names.scope.secrets.is_some() => self.missing(format!("there is no secret `{name}`")),
-            None => Some(self.secret_that_is_not_at_hand(name)),
+            None if self.names.scope.secrets.is_none() || self.names.declared.secrets.contains_key(name) => {
+                Some(self.secret_that_is_not_at_hand(name))
+            }
+            None => self.missing(format!("there is no secret `{name}`")),
         }
     }
 
@@ -184,7 +186,7 @@ impl At {
                     self.stand_in()
                 }
             }
-            _ => self.unknown("cannot tell without the secrets: use `--online` or `--secrets-from FILE`"),
+            _ => self.unknown(&format!("cannot tell without the secret `{name}`: give it with `--secrets-from FILE`")),
         }
     }
 

@@ -133,13 +133,23 @@ fn unknown_is_a_value_and_beats_failing() {
 fn without_the_secrets_content_is_unknown_and_places_are_still_known() {
     let scope = Scope { secrets: None, ..scope() };
     let told = |text, without| tell(Evaluator::new(&scope, &declared(), without).text(text));
-    let unknown = "unknown: cannot tell without the secrets: use `--online` or `--secrets-from FILE`";
-    assert_eq!(told("{{ secrets.key }}", Without::Unknown), unknown);
-    assert_eq!(told("x{{ secrets.all.DB }}", Without::Unknown), unknown);
+    let unknown = |name| format!("unknown: cannot tell without the secret `{name}`: give it with `--secrets-from FILE`");
+    assert_eq!(told("{{ secrets.key }}", Without::Unknown), unknown("key"));
+    assert_eq!(told("x{{ secrets.all.DB }}", Without::Unknown), unknown("all"));
     assert_eq!(told("{{ secrets.key }}", Without::StandIn), "secret secret");
     assert_eq!(told("{{ secrets.all.DB }}", Without::StandIn), "secret secret");
     assert_eq!(told("{{ secrets.all }}", Without::StandIn), "");
     assert_eq!(told("{{ user }}", Without::StandIn), "Text(\"ubuntu\")");
+}
+
+#[test]
+fn a_secret_that_was_not_given_is_unknown_beside_those_that_were() {
+    let mut scope = scope();
+    scope.secrets.as_mut().unwrap().shift_remove("key");
+    let told = |text| tell(Evaluator::new(&scope, &declared(), Without::Unknown).text(text));
+    assert_eq!(told("{{ secrets.key }}"), "unknown: cannot tell without the secret `key`: give it with `--secrets-from FILE`");
+    assert!(told("{{ secrets.all.DB }}").starts_with("secret "));
+    assert_eq!(told("{{ secrets.other }}"), "wrong: there is no secret `other`");
 }
 
 #[test]
