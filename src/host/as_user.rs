@@ -51,8 +51,16 @@ impl Facts {
     /// # Errors
     /// As the errand itself; when there is no such user; when the helper cannot be started.
     pub(in crate::host) fn errand<T: DeserializeOwned>(&self, user: &str, errand: &Errand) -> Result<T> {
+        self.errand_in(user, None, errand)
+    }
+
+    /// The same, and what the helper makes belongs to this group, when one is given.
+    ///
+    /// # Errors
+    /// As [`Facts::errand`].
+    pub(in crate::host) fn errand_in<T: DeserializeOwned>(&self, user: &str, group: Option<&str>, errand: &Errand) -> Result<T> {
         let (program, arguments) = ourselves();
-        let mut invocation = Invocation::new(program, arguments).as_user(user);
+        let mut invocation = Invocation::new(program, arguments).as_user(user).in_group(group);
         let mut text = Zeroizing::new(Vec::new());
         serde_json::to_writer(&mut *text, errand).map_err(|error| Error::from_source(Kind::Bug, &error))?;
         invocation.stdin = Some(Sensitive::Secret(Secret::new(std::mem::take(&mut *text))));

@@ -39,6 +39,8 @@ pub struct Invocation {
     pub directory: Option<PathBuf>,
     /// Who runs it; ourselves unless told. Switches user, group and supplementary groups, sets `HOME`, `USER`, `LOGNAME`.
     pub user: Option<String>,
+    /// The group of the files it makes; the user's own unless told. Root may give one that the user is not in.
+    pub group: Option<String>,
     /// Its own limit; the step's deadline holds in any case.
     pub timeout: Option<Duration>,
     /// Whether its lines are shown while it runs.
@@ -78,6 +80,13 @@ impl Invocation {
     #[must_use]
     pub fn as_user(mut self, user: impl Into<String>) -> Self {
         self.user = Some(user.into());
+        self
+    }
+
+    /// The same in this group, when one is given.
+    #[must_use]
+    pub fn in_group(mut self, group: Option<&str>) -> Self {
+        self.group = group.map(ToOwned::to_owned);
         self
     }
 
@@ -222,28 +231,40 @@ impl RealPrograms {
     }
 
     /// Who runs it, and their account; `None` for ourselves where we have no account.
-    fn identity(&self, user: Option<&str>, deadline: &Deadline) -> Result<(Option<Account>, Option<Identity>)> {
+    fn identity(&self, invocation: &Invocation, deadline: &Deadline) -> Result<(Option<Account>, Option<Identity>)> {
         let ourselves = nix::unistd::geteuid();
         let getent = |words: &[&str]| {
             let output = self.run(&Invocation::new("getent", words), deadline, None)?;
             Ok(output.success().then(|| output.text()))
         };
-        let Some(name) = user else {
+        let Some(name) = &invocation.user else {
             return Ok((self.accounts.by_uid_in_file(ourselves.as_raw())?, None));
         };
         let account = self
             .accounts
             .by_name(name, &getent)?
             .ok_or_else(|| Error::new(Kind::Missing, format!("there is no user `{name}`")))?;
-        if account.uid == ourselves.as_raw() {
+        let gid = match &invocation.group {
+            Some(group) => self
+                .accounts
+                .group_by_name(group, &getent)?
+                .map(|group| group.gid)
+                .ok_or_else(|| Error::new(Kind::Missing, format!("there is no group `{group}`")))?,
+            None => account.gid,
+        };
+        if account.uid == ourselves.as_raw() && gid == account.gid {
             return Ok((Some(account), None));
         }
         if !ourselves.is_root() {
-            return Err(Error::new(Kind::Denied, format!("only root can run a program as user `{name}`"))
+            let whom = match &invocation.group {
+                Some(group) => format!("user `{name}` in group `{group}`"),
+                None => format!("user `{name}`"),
+            };
+            return Err(Error::new(Kind::Denied, format!("only root can run a program as {whom}"))
                 .hint(format!("run the agent as root or as `{name}`")));
         }
         let groups = self.accounts.groups_of(&account, &getent)?;
-        let identity = Identity { uid: account.uid, gid: account.gid, groups };
+        let identity = Identity { uid: account.uid, gid, groups };
         Ok((Some(account), Some(identity)))
     }
 }
@@ -251,7 +272,7 @@ impl RealPrograms {
 impl Programs for RealPrograms {
     fn run(&self, invocation: &Invocation, deadline: &Deadline, lines: Option<&LineSink>) -> Result<Output> {
         let deadline = &invocation.timeout.map_or(deadline.clone(), |own| deadline.clone().capped(Instant::now() + own));
-        let (account, identity) = self.identity(invocation.user.as_deref(), deadline)?;
+        let (account, identity) = self.identity(invocation, deadline)?;
         let environment = environment::assemble(account.as_ref(), &self.environment, &invocation.environment);
         let directory = invocation.directory.as_deref().unwrap_or(Path::new("/"));
         let program =

@@ -10,8 +10,8 @@ use crate::host::git::{Address, Checkout, Place, Resolved, Source, Wish, is_comm
 use crate::host::write::Attributes;
 use crate::host::{Answer, Facts, Host};
 use crate::secret::Sensitive;
-use crate::step::fields::AbsolutePath;
-use crate::step::{Finding, Outputs, Step, Touches, Value};
+use crate::step::fields::{AbsolutePath, account_name_problem};
+use crate::step::{Finding, Outputs, Step, Thing, Touches, Value};
 
 /// Checks a repository out and keeps it at a revision.
 ///
@@ -29,11 +29,14 @@ pub struct Git {
     path: AbsolutePath,
     /// Who owns the checkout and does all the work in it; whoever runs the agent unless told.
     owner: Option<String>,
+    /// Group that all of the checkout belongs to; the owner's own unless told, and what is there stays as it is.
+    group: Option<String>,
     /// Private key for an address over SSH, without passphrase.
     ssh_key: Option<Sensitive>,
     /// Access token for an address over HTTPS.
     token: Option<Sensitive>,
-    /// Name that goes with the token: GitLab wants `oauth2`, Bitbucket `x-token-auth`.
+    /// Name that goes with the token: GitLab wants `oauth2`, Bitbucket `x-token-auth`. A server that takes bearer tokens only gets
+    /// it as one, without the name.
     #[serde(default = "token_user")]
     token_user: String,
     /// Lines as in `known_hosts`, with or without the host's name, in place of the built-in keys of GitHub, GitLab and Bitbucket.
@@ -91,6 +94,13 @@ pub enum GitChange {
         /// Where it shall be.
         to: String,
     },
+    /// It belongs to another group.
+    Group {
+        /// The one it is of.
+        from: String,
+        /// The one it shall be of.
+        to: String,
+    },
     /// Local changes are in the way.
     PutAside,
     /// Another commit or branch is checked out.
@@ -112,6 +122,7 @@ impl fmt::Display for GitChange {
             Self::Clone { url, revision } => write!(f, "clone `{url}` at {revision}"),
             Self::Finish { commit } => write!(f, "finish the checkout of `{}` that was cut short", short(commit)),
             Self::Origin { from, to } => write!(f, "change origin from `{from}` to `{to}`"),
+            Self::Group { from, to } => write!(f, "change the group of all files from {from} to {to}"),
             Self::PutAside => f.write_str("put local changes aside"),
             Self::Move { from, to, revision } => write!(f, "move from `{}` to `{}` ({revision})", short(from), short(to)),
             Self::Submodules(paths) => write!(f, "update submodules: {}", paths.join(", ")),
@@ -129,11 +140,13 @@ impl Step for Git {
     type Change = GitChange;
 
     fn touches(&self) -> Touches {
-        Touches::nothing().read_user(self.owner.as_deref()).write_path(self.path.as_path())
+        let touches = Touches::nothing().read_user(self.owner.as_deref()).write_path(self.path.as_path());
+        self.group.iter().fold(touches, |touches, group| touches.read(Thing::Group(group.clone())))
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let names = self.owner.iter().chain(&self.group);
+        let mut problems: Vec<String> = names.filter_map(|name| account_name_problem(name)).collect();
         match self.url.parse::<Address>() {
             Err(why) => problems.push(why),
             Ok(Address::Ssh { .. }) if self.ssh_key.is_none() => {
@@ -172,6 +185,9 @@ impl Step for Git {
 
     fn apply(&self, change: &GitChange, host: &Host) -> Result<()> {
         let owner = self.owner(host)?;
+        if let GitChange::Group { to, .. } = change {
+            return host.give_checkout_to(&owner, to, &self.path);
+        }
         if matches!(change, GitChange::Clone { .. }) {
             self.make_directory(&owner, host)?;
         }
@@ -186,7 +202,7 @@ impl Step for Git {
             submodules: self.submodules,
             stash: self.local_changes == LocalChanges::Stash,
         };
-        host.bring_checkout(&owner, &self.source(), wish)
+        host.bring_checkout(&owner, self.group.as_deref(), &self.source(), wish)
     }
 }
 
@@ -224,6 +240,9 @@ impl Git {
 
     fn compare(&self, owner: &str, checkout: &Checkout, facts: &Facts) -> Result<Finding<GitChange>> {
         let mut finding = Finding::done();
+        if let Some((from, to)) = self.other_group(facts)? {
+            finding.change(GitChange::Group { from, to });
+        }
         let refuses = self.local_changes == LocalChanges::Fail;
         if let Some(commit) = &checkout.unfinished {
             finding.change(GitChange::Finish { commit: commit.clone() });
@@ -277,6 +296,19 @@ impl Git {
         Ok(finding.with_fingerprint(&[checkout.commit.as_bytes(), path.as_bytes()]))
     }
 
+    /// The group of what is there and the one it shall have, where they differ.
+    fn other_group(&self, facts: &Facts) -> Result<Option<(String, String)>> {
+        let (Some(name), Some(there)) = (&self.group, facts.look(&self.path)?) else { return Ok(None) };
+        let group = facts.group(name)?.ok_or_else(|| {
+            Error::new(Kind::Missing, format!("there is no group `{name}`")).hint("make it with a `group` step before this one")
+        })?;
+        if group.gid == there.gid {
+            return Ok(None);
+        }
+        let from = facts.group_by_id(there.gid)?.map_or_else(|| there.gid.to_string(), |group| group.name);
+        Ok(Some((from, name.clone())))
+    }
+
     fn outputs(&self, commit: Option<&str>, branch: Option<&str>) -> Outputs {
         let known = |text: Option<&str>| text.map_or(Value::Unknown, Value::from);
         let branch = match (commit, branch) {
@@ -307,7 +339,7 @@ impl Git {
     fn make_directory(&self, owner: &str, host: &Host) -> Result<()> {
         match (host.look(&self.path)?, host.user(owner)?) {
             (None, _) => {
-                let attributes = Attributes { owner: Some(owner.to_owned()), group: None, mode: Some(0o755) };
+                let attributes = Attributes { owner: Some(owner.to_owned()), group: self.group.clone(), mode: Some(0o755) };
                 host.make_directory(&self.path, &attributes)
             }
             (Some(there), Some(account)) if there.uid != account.uid => {

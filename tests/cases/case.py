@@ -2,7 +2,8 @@
 
 A case folder holds `playbook.yaml` and, as needed: `case.yaml` (settings, below), `outside.sh` (run in a copy of the folder, outside of
 the machine, whose programs it does not need: it has no git), `before.sh` (makes the machine as it is found, run
-inside it), `daemons.sh` (starts what was running already; returns when it is up), `between.sh` (what happens to the machine between
+inside it), `daemons.sh` (starts what was running already; returns when it is up), `beside.py` (a server outside of the machine that is
+reached over its loopback; says `up` when it is), `between.sh` (what happens to the machine between
 the first run and the second), `check.sh` (looks at the result from inside; must end 0), and the expected `plan.txt`, `run.txt` and
 `after.txt`. `UPDATE=1` writes the expected files anew; read the difference before you commit it. A script that several cases share is a
 symbolic link to the one of the first.
@@ -19,6 +20,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Union
@@ -90,6 +92,8 @@ class Case:
         booted = self.settings.get("systemd")
         machine = self._power.launch(self._lower, directory) if booted else Chroot(directory, self._lower)
         self._machines.append(machine)
+        if (self.folder / "beside.py").exists():
+            machine.beside([sys.executable, "beside.py"], self._work / "files/.case")
         if (self.folder / "daemons.sh").exists():
             self._script(machine, "daemons.sh")
             machine.is_as_found()

@@ -40,6 +40,7 @@ class Chroot:
         )
         assert self._holder.stdout and self._holder.stdout.readline() == "up\n", "the machine did not start"
         (self._first,) = processes.children(self._holder.pid)
+        self._beside: List[subprocess.Popen] = []
         self.found: Dict[str, tuple] = {}
         self.is_as_found()
 
@@ -61,6 +62,16 @@ class Chroot:
         enter = ["nsenter", "--target", str(self._first), "--mount", "--pid", "--net"]
         return [*enter, "chroot", str(self.root), "/usr/bin/env", "-i", *ENVIRONMENT, *argv]
 
+    def beside(self, argv: List[str], directory: Path) -> None:
+        """Starts a server in the machine's network, but outside of its root; returns when it has said `up`. It ends with the machine."""
+        enter = ["nsenter", "--target", str(self._first), "--pid", "--net"]
+        with open(self.upper.parent / "beside.log", "w+") as log:
+            server = subprocess.Popen(
+                [*enter, *argv], cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+            )
+            self._beside.append(server)
+            assert server.stdout and server.stdout.readline() == "up\n", Path(log.name).read_text()
+
     def run(self, argv: List[str], timeout: float) -> subprocess.CompletedProcess:
         """Runs a program inside to its end."""
         return subprocess.run(self.command(argv), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, errors="replace")
@@ -68,7 +79,8 @@ class Chroot:
     def close(self) -> None:
         """Ends every process and takes the mount away."""
         self._holder.kill()
-        self._holder.wait()
-        if self._holder.stdout:
-            self._holder.stdout.close()
+        for ended in [self._holder, *self._beside]:
+            ended.wait()
+            if ended.stdout:
+                ended.stdout.close()
         run(["umount", "--lazy", self.root], check=False)

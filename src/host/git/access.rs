@@ -4,6 +4,7 @@
 //! text. A fetch happens entirely on the thread that asked for it, so both travel in a slot of that thread.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub struct Access {
     failure: Mutex<Option<Error>>,
     /// The repository that the server said has moved, and where to.
     moved: Mutex<Option<(String, String)>>,
+    /// Whether the server wants the token by itself, as a bearer token.
+    wants_bearer: AtomicBool,
 }
 
 impl Access {
@@ -43,8 +46,8 @@ impl Access {
     pub fn new(address: Address, limit: Duration) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let deadline = Instant::now() + limit;
-        let (failure, moved) = (Mutex::new(None), Mutex::new(None));
-        Ok(Self { address, ssh_key: None, token: None, pins: Pins::default(), deadline, runtime, failure, moved })
+        let (failure, moved, wants_bearer) = (Mutex::new(None), Mutex::new(None), AtomicBool::new(false));
+        Ok(Self { address, ssh_key: None, token: None, pins: Pins::default(), deadline, runtime, failure, moved, wants_bearer })
     }
 
     /// Does work that may reach for the server; what the transport has to say about a failure replaces libgit2's words.
@@ -90,6 +93,17 @@ impl Access {
         let text = error.to_string();
         self.failure().get_or_insert(error);
         git2::Error::new(git2::ErrorCode::GenericError, git2::ErrorClass::Net, text)
+    }
+
+    /// Remembers that the server wants the token as a bearer token; whether that is news.
+    pub fn turn_to_bearer(&self) -> bool {
+        !self.wants_bearer.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether the token goes out as a bearer token, without a name.
+    #[must_use]
+    pub fn with_bearer(&self) -> bool {
+        self.wants_bearer.load(Ordering::Relaxed)
     }
 
     /// Remembers that this repository is elsewhere, so that the next question goes there at once.

@@ -39,11 +39,11 @@ impl Source<'_> {
             Address::Ssh { host, port, .. } => Pins::find(host, *port, self.host_keys)?,
             _ => Pins::default(),
         };
-        let secret = |field: Option<&Sensitive>| field.map(|field| Secret::new(field.expose()));
         Ok(Server {
             url: self.url.to_owned(),
-            ssh_key: secret(self.ssh_key),
-            token: secret(self.token),
+            ssh_key: self.ssh_key.map(|key| Secret::new(key.expose())),
+            // A line break at the end is the editor's; no token has one.
+            token: self.token.map(|token| Secret::new(token.expose().trim_ascii())),
             token_user: self.token_user.to_owned(),
             pins,
             limit: deadline.saturating_duration_since(Instant::now()).saturating_sub(TO_SAY_WHY),
@@ -71,7 +71,7 @@ impl Facts {
         }
         match self.errand(owner, &Errand::Git(GitErrand::Look { path: path.to_owned(), submodules }))? {
             GitReply::Place(place) => Ok(place),
-            GitReply::Resolved(_) => Err(wrong_answer()),
+            _ => Err(wrong_answer()),
         }
     }
 
@@ -88,7 +88,7 @@ impl Facts {
         }
         let server = source.server(self.deadline())?;
         let errand = Errand::Git(GitErrand::Resolve { server, revision: revision.map(ToOwned::to_owned) });
-        self.learn_revision(owner, &errand, source, revision).map(Answer::Known)
+        self.learn_revision(owner, None, &errand, source, revision).map(Answer::Known)
     }
 
     /// Whether a deployed revision stays where it is, whatever the server says.
@@ -104,23 +104,31 @@ impl Facts {
         }
     }
 
-    fn learn_revision(&self, owner: &str, errand: &Errand, source: &Source<'_>, revision: Option<&str>) -> Result<Resolved> {
-        match self.errand(owner, errand)? {
+    fn learn_revision(
+        &self,
+        owner: &str,
+        group: Option<&str>,
+        errand: &Errand,
+        source: &Source<'_>,
+        revision: Option<&str>,
+    ) -> Result<Resolved> {
+        match self.errand_in(owner, group, errand)? {
             GitReply::Resolved(resolved) => {
                 self.world.revisions.set(source.url, revision, &resolved);
                 Ok(resolved)
             }
-            GitReply::Place(_) => Err(wrong_answer()),
+            _ => Err(wrong_answer()),
         }
     }
 }
 
 impl Host {
-    /// Brings the checkout to where the wish says, cloning it when there is none. Its directory must be there.
+    /// Brings the checkout to where the wish says, cloning it when there is none. Its directory must be there. New files are of
+    /// the owner's own group unless told.
     ///
     /// # Errors
     /// Whatever keeps it from getting there; the next try goes on from what is there.
-    pub fn bring_checkout(&self, owner: &str, source: &Source<'_>, mut wish: Wish) -> Result<()> {
+    pub fn bring_checkout(&self, owner: &str, group: Option<&str>, source: &Source<'_>, mut wish: Wish) -> Result<()> {
         if self.user(owner)?.is_none() {
             return Err(no_such_user(owner));
         }
@@ -132,11 +140,20 @@ impl Host {
         let is_asked = wish.resolved == self.known_revision(source, revision.as_deref());
         let errand = Errand::Git(GitErrand::Bring { server: source.server(self.deadline())?, wish });
         if is_asked {
-            self.learn_revision(owner, &errand, source, revision.as_deref())?;
+            self.learn_revision(owner, group, &errand, source, revision.as_deref())?;
         } else {
-            let _: GitReply = self.errand(owner, &errand)?;
+            let _: GitReply = self.errand_in(owner, group, &errand)?;
         }
         Ok(())
+    }
+
+    /// Gives the whole checkout to this group.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such group; where somebody else's file is in the way.
+    pub fn give_checkout_to(&self, owner: &str, group: &str, path: &Path) -> Result<()> {
+        let errand = Errand::Git(GitErrand::HandOver { path: path.to_owned() });
+        self.errand_in::<GitReply>(owner, Some(group), &errand).map(drop)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::access::Access;
 use super::bring::{self, Wish};
+use super::hand_over::hand_over;
 use super::look::{self, Place};
 use super::pins::Pins;
 use super::resolve::Resolved;
@@ -41,6 +42,11 @@ pub enum GitErrand {
         /// The checkout as it shall be.
         wish: Wish,
     },
+    /// Give it to the group that the helper is in.
+    HandOver {
+        /// The checkout.
+        path: PathBuf,
+    },
 }
 
 /// What the helper answers.
@@ -50,6 +56,8 @@ pub enum GitReply {
     Place(Place),
     /// What the revision means.
     Resolved(Resolved),
+    /// It is done.
+    Done,
 }
 
 /// How the helper reaches the server. Goes through a pipe, secrets included, and nowhere else.
@@ -124,6 +132,7 @@ impl GitErrand {
                 let what = format!("fetching `{name}` from `{}`", server.url);
                 server.patiently(|access| bring::bring(wish, access)).map(GitReply::Resolved).doing(|| what)
             }
+            Self::HandOver { path } => hand_over(path).map(|()| GitReply::Done),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use git2::transport::Service;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use zeroize::Zeroizing;
 
 use super::access::Access;
 use super::packet::Packet;
@@ -63,13 +64,16 @@ impl HttpsStream {
     fn ask(&mut self) -> Result<Response> {
         let access = self.access.clone();
         let answer = access.wait("waiting for the server", None, self.follow())??;
-        judge(&answer, &self.url, self.is_trusted(&self.url) && access.token.is_some())?;
+        judge(&answer, &self.url, self.with_token())?;
         Ok(answer)
     }
 
     async fn follow(&mut self) -> Result<Response> {
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.request().send().await.map_err(|error| unreachable(&error))?;
+            let mut answer = self.request().send().await.map_err(|error| unreachable(&error))?;
+            if self.with_token() && refuses_basic(&answer) && self.access.turn_to_bearer() {
+                answer = self.request().send().await.map_err(|error| unreachable(&error))?;
+            }
             // Only the first question follows; a repository that moved between two posts is not the same repository.
             let may_follow = self.service == Service::UploadPackLs && answer.status().is_redirection();
             let next = answer.headers().get(header::LOCATION).and_then(|place| place.to_str().ok());
@@ -95,10 +99,15 @@ impl HttpsStream {
                 .body(self.question.clone()),
         };
         match &self.access.token {
-            Some((name, token)) if self.is_trusted(&self.url) => {
-                let pair = zeroize::Zeroizing::new([name.as_bytes(), b":", token.expose()].concat());
-                let text = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(&*pair));
-                match header::HeaderValue::from_str(&text) {
+            Some((name, token)) if self.with_token() => {
+                let value = if self.access.with_bearer() {
+                    Zeroizing::new([b"Bearer ", token.expose()].concat())
+                } else {
+                    let pair = Zeroizing::new([name.as_bytes(), b":", token.expose()].concat());
+                    let coded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*pair));
+                    Zeroizing::new([b"Basic ", coded.as_bytes()].concat())
+                };
+                match header::HeaderValue::from_bytes(&value) {
                     Ok(mut value) => {
                         value.set_sensitive(true);
                         request.header(header::AUTHORIZATION, value)
@@ -110,11 +119,18 @@ impl HttpsStream {
         }
     }
 
-    /// Whether this is the very host that the token was given for.
-    fn is_trusted(&self, url: &Url) -> bool {
+    /// Whether there is a token, and this is the very host that it was given for.
+    fn with_token(&self) -> bool {
         let own = Url::parse(&self.access.address.as_url());
-        own.is_ok_and(|own| own.origin() == url.origin())
+        self.access.token.is_some() && own.is_ok_and(|own| own.origin() == self.url.origin())
     }
+}
+
+/// Whether the server wants a bearer token where it was sent name and token.
+fn refuses_basic(answer: &Response) -> bool {
+    let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let mut schemes = challenges.flat_map(|value| value.split(',')).filter_map(|part| part.split_whitespace().next());
+    answer.status() == StatusCode::UNAUTHORIZED && schemes.any(|scheme| scheme.eq_ignore_ascii_case("bearer"))
 }
 
 /// What the answer's status says.

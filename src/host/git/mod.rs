@@ -10,6 +10,7 @@ mod ask;
 mod bring;
 mod checkout;
 mod errand;
+mod hand_over;
 mod https;
 mod locks;
 mod look;

@@ -22,7 +22,7 @@ use crate::secret::Sensitive;
 pub struct Identity {
     pub uid: u32,
     pub gid: u32,
-    /// Supplementary groups, the primary one among them.
+    /// Supplementary groups, the user's own among them.
     pub groups: Vec<u32>,
 }
 

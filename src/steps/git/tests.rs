@@ -182,6 +182,7 @@ fn wrong_values_are_told_at_once() {
     for (fields, expected) in [
         (json!({ "url": "http://host/p", "path": "/p" }), "encrypted"),
         (json!({ "url": "git@host:p.git", "path": "/p" }), "needs a key"),
+        (json!({ "url": "/srv/p", "path": "/p", "group": "two words" }), "no name for a user or group"),
         (json!({ "url": "https://host/p", "path": "/p", "ssh_key": "k" }), "`ssh_key` is of no use"),
         (json!({ "url": "/srv/p", "path": "/p", "token": "t" }), "`token` is of no use"),
         (json!({ "url": "/srv/p", "path": "/p", "revision": "--upload-pack=x" }), "no branch, tag or whole commit"),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,21 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
     Facts::new(World::new(options, Aws::new(runtime.handle().clone())), scope)
 }
 
+/// The groups that anything in the tree belongs to.
+fn groups(tree: &Path) -> Vec<u32> {
+    let (mut groups, mut waiting) = (Vec::new(), vec![tree.to_owned()]);
+    while let Some(path) = waiting.pop() {
+        let there = path.symlink_metadata().unwrap();
+        groups.push(there.gid());
+        if there.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
 #[test]
 fn a_checkout_belongs_to_its_owner_and_the_key_is_on_no_disk() {
     if !has(&["git", "sshd", "ssh-keygen"]) || !nix::unistd::geteuid().is_root() {
@@ -54,7 +70,7 @@ fn a_checkout_belongs_to_its_owner_and_the_key_is_on_no_disk() {
     let pins = [server.public("host")];
     let source = Source { url: &url, ssh_key: Some(&key), token: None, token_user: "", host_keys: &pins };
     let wish = Wish { url: url.clone(), ..project.wish(Some("main")) };
-    host.bring_checkout(USER, &source, wish.clone()).unwrap();
+    host.bring_checkout(USER, None, &source, wish.clone()).unwrap();
     let Place::Repository(checkout) = facts.checkout(USER, &project.tree(), false).unwrap() else { panic!() };
     assert_eq!(checkout.commit, project.id("main"));
     let mut waiting = vec![project.tree()];
@@ -73,11 +89,22 @@ fn a_checkout_belongs_to_its_owner_and_the_key_is_on_no_disk() {
     }
     assert!(seen > 10, "the walk found only {seen}");
     assert_eq!(fs::metadata(project.tree().join("one.txt")).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(groups(&project.tree()), [account.gid], "the owner's own");
+    // All of it goes to another group, which the owner is not in, and what comes later is that group's at once.
+    let other = facts.group("daemon").unwrap().unwrap().gid;
+    host.give_checkout_to(USER, "daemon", &project.tree()).unwrap();
+    assert_eq!(groups(&project.tree()), [other]);
+    project.commit("later/four.txt", "four\n");
+    project.push();
+    let tip = Wish { revision: Some(project.id("main")), ..wish.clone() };
+    host.bring_checkout(USER, Some("daemon"), &source, tip).unwrap();
+    assert!(project.tree().join("later/four.txt").exists());
+    assert_eq!(groups(&project.tree()), [other]);
     // The error of the helper comes through whole.
     let wrong = [server.public("other")];
     let source = Source { host_keys: &wrong, ..source };
     let wish = Wish { revision: Some("side".into()), ..wish };
-    let error = host.bring_checkout(USER, &source, wish).unwrap_err();
+    let error = host.bring_checkout(USER, None, &source, wish).unwrap_err();
     assert_eq!(error.kind(), crate::error::Kind::Denied);
     assert!(error.to_string().contains("not one of the 1 pinned") && error.advice().is_some(), "{error}");
 }

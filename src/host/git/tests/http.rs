@@ -25,13 +25,20 @@ struct Server {
 impl Server {
     /// Serves the folder; asks for a token if told; answers below `/away` with a redirect to there.
     fn start(root: PathBuf, token: Option<&'static str>, away: Option<String>) -> Self {
+        use base64::Engine as _;
+        let basic = |token| base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
+        Self::that_wants(root, token.map(|token| format!("Basic {}", basic(token))), away)
+    }
+
+    /// The same with the whole text that it wants as authorization.
+    fn that_wants(root: PathBuf, authorization: Option<String>, away: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Seen::default();
         let journal = seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                answer(stream, &root, token, away.as_deref(), &journal);
+                answer(stream, &root, authorization.as_deref(), away.as_deref(), &journal);
             }
         });
         Self { port, seen }
@@ -46,7 +53,7 @@ impl Server {
     }
 }
 
-fn answer(mut stream: TcpStream, root: &Path, token: Option<&str>, away: Option<&str>, journal: &Seen) {
+fn answer(mut stream: TcpStream, root: &Path, expected: Option<&str>, away: Option<&str>, journal: &Seen) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut first = String::new();
     reader.read_line(&mut first).unwrap();
@@ -70,12 +77,13 @@ fn answer(mut stream: TcpStream, root: &Path, token: Option<&str>, away: Option<
         )
         .unwrap();
     }
-    let expected = token.map(|token| {
-        use base64::Engine as _;
-        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}")))
-    });
-    if expected.is_some() && headers.get("authorization") != expected.as_ref() {
-        return write!(stream, "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+    if let Some(expected) = expected.filter(|expected| headers.get("authorization").map(String::as_str) != Some(*expected)) {
+        let scheme = expected.split(' ').next().unwrap();
+        return write!(
+            stream,
+            "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {scheme} realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
     }
     let mut child = Command::new("git")
         .arg("http-backend")
@@ -117,6 +125,23 @@ fn a_private_repository_is_read_with_its_token() {
     }
     let git_dir = Command::new("grep").args(["-r", "token-123456"]).arg(project.tree()).output().unwrap();
     assert!(git_dir.stdout.is_empty(), "the token is on disk");
+}
+
+#[test]
+fn a_server_that_wants_a_bearer_token_gets_it_as_one() {
+    if !has(&["git"]) {
+        return;
+    }
+    let project = Project::new();
+    let server = Server::that_wants(project.folder.path().to_owned(), Some("Bearer token-123456".to_owned()), None);
+    let wish = Wish { url: "https://host.example/bare.git".into(), ..project.wish(Some("main")) };
+    bring(&wish, &server.access("bare.git", Some("token-123456"))).unwrap();
+    assert_eq!(project.checkout().commit, project.id("main"));
+    let seen = server.seen.lock().unwrap().clone();
+    let refused = seen.iter().filter(|(_, authorization)| authorization.as_deref() != Some("Bearer token-123456")).count();
+    assert_eq!(refused, 1, "asked once, then known: {seen:?}");
+    let error = ask(&server.access("bare.git", Some("wrong-token")), None).unwrap_err();
+    assert!(error.to_string().contains("refused the token"), "{error}");
 }
 
 #[test]

@@ -1,0 +1,1 @@
+agent run --state-dir /tmp/first /.case/first.yaml
