@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Kind, Result};
 
 /// Secrets are in our memory: it is written to no core file, and no other process of this user may look into it.
 ///
@@ -15,6 +15,16 @@ use crate::error::{Context as _, Result};
 pub fn forbid_core_dumps() -> Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).doing(|| "turning core dumps off".to_owned())?;
     nix::sys::prctl::set_dumpable(false).doing(|| "turning core dumps off".to_owned())
+}
+
+/// The memory that this process has in use.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn resident_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").doing(|| "reading `/proc/self/status`".to_owned())?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.map(|count| count * 1024).ok_or_else(|| Error::new(Kind::Missing, "`/proc/self/status` does not tell"))
 }
 
 /// The write end of the pipe that wakes the thread which waits for signals: a handler can reach nothing but a static.

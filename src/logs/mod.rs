@@ -5,6 +5,8 @@
 
 mod batch;
 mod checkpoint;
+pub mod emf;
+pub mod figures;
 mod journal;
 pub mod limits;
 pub mod outbox;
