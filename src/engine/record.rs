@@ -128,11 +128,12 @@ impl Recorder {
     /// # Errors
     /// When it cannot be written.
     pub fn begin(state: &StateFolder, header: &Header) -> Result<Self> {
-        let name = format!("{FOLDER}/{}.jsonl", header.run);
+        let before = files(state)?;
+        let number = before.last().map_or(1, |newest| newest.number.saturating_add(1));
+        let name = format!("{FOLDER}/{number:06}-{}.jsonl", header.run);
         state.write(&name, format!("{}\n", json(header)?).as_bytes())?;
-        let names = state.names(FOLDER)?;
-        for old in names.iter().take(names.len().saturating_sub(KEPT)) {
-            state.remove(&format!("{FOLDER}/{old}"))?;
+        for old in before.iter().take((before.len() + 1).saturating_sub(KEPT)) {
+            state.remove(&old.path)?;
         }
         Ok(Self(Mutex::new(Writing { lines: state.append(&name)?, trouble: None })))
     }
@@ -173,15 +174,34 @@ impl Listener for Recorder {
     }
 }
 
+/// The file of a record. They are numbered: whoever goes by the time is lost once the clock is set back.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RecordFile {
+    number: u64,
+    path: String,
+}
+
+/// The files of all records, oldest first.
+fn files(state: &StateFolder) -> Result<Vec<RecordFile>> {
+    let number = |name: &str| name.split('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+    let named = |name: String| RecordFile { number: number(&name), path: format!("{FOLDER}/{name}") };
+    let mut files: Vec<RecordFile> = state.names(FOLDER)?.into_iter().map(named).collect();
+    files.sort();
+    Ok(files)
+}
+
+fn read(state: &StateFolder, file: &RecordFile) -> Result<Option<Record>> {
+    Ok(state.read(&file.path)?.as_deref().and_then(Record::parse))
+}
+
 /// All records, oldest first. What is no record is left out.
 ///
 /// # Errors
 /// When the state folder cannot be read.
 pub fn all(state: &StateFolder) -> Result<Vec<Record>> {
     let mut records = Vec::new();
-    for name in state.names(FOLDER)? {
-        let content = state.read(&format!("{FOLDER}/{name}"))?;
-        records.extend(content.as_deref().and_then(Record::parse));
+    for file in files(state)? {
+        records.extend(read(state, &file)?);
     }
     Ok(records)
 }
@@ -191,9 +211,8 @@ pub fn all(state: &StateFolder) -> Result<Vec<Record>> {
 /// # Errors
 /// When the state folder cannot be read.
 pub fn newest(state: &StateFolder) -> Result<Option<Record>> {
-    for name in state.names(FOLDER)?.iter().rev() {
-        let content = state.read(&format!("{FOLDER}/{name}"))?;
-        if let Some(record) = content.as_deref().and_then(Record::parse) {
+    for file in files(state)?.iter().rev() {
+        if let Some(record) = read(state, file)? {
             return Ok(Some(record));
         }
     }
@@ -206,7 +225,8 @@ pub fn newest(state: &StateFolder) -> Result<Option<Record>> {
 /// When the records cannot be read or marked.
 pub fn mark_cut_short(state: &StateFolder, boot: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for record in all(state)?.iter().filter(|record| !record.is_finished()) {
+    for file in files(state)? {
+        let Some(record) = read(state, &file)?.filter(|record| !record.is_finished()) else { continue };
         let header = &record.header;
         let because = if header.boot == boot {
             format!("its process ({}) crashed or was killed", header.process)
@@ -214,7 +234,7 @@ pub fn mark_cut_short(state: &StateFolder, boot: &str) -> Result<Vec<String>> {
             "the machine was restarted meanwhile".to_owned()
         };
         let event = Event::RunCutShort { run: header.run.clone(), because: because.clone() };
-        let mut lines = state.append(&format!("{FOLDER}/{}.jsonl", header.run))?;
+        let mut lines = state.append(&file.path)?;
         lines.push(&json(&Stamped { at: jiff::Timestamp::now().as_millisecond(), event })?)?;
         lines.sync()?;
         let steps = record.open_steps().iter().map(|(number, label)| format!(" in step {number} `{label}`")).collect::<Vec<_>>();

@@ -64,7 +64,7 @@ fn a_record_is_read_back_as_it_was_told() {
 fn a_record_torn_at_any_byte_is_still_read() {
     let (_outer, state) = state();
     write(&state, "1", vec![started(1), finished(1), the_end()]);
-    let whole = state.read("runs/1.jsonl").unwrap().unwrap();
+    let whole = state.read("runs/000001-1.jsonl").unwrap().unwrap();
     let end_of_header = whole.iter().position(|byte| *byte == b'\n').unwrap();
     let mut seen = std::collections::BTreeSet::new();
     for cut in 0..whole.len() {
@@ -85,9 +85,9 @@ fn a_run_that_was_cut_short_is_reported_once_and_by_its_cause() {
     write(&state, "1", vec![started(1), finished(1), started(2), started(3)]);
     write(&state, "2", vec![started(1), finished(1), the_end()]);
     // The crash tore the last line of the first one.
-    let mut content = state.read("runs/1.jsonl").unwrap().unwrap();
+    let mut content = state.read("runs/000001-1.jsonl").unwrap().unwrap();
     content.truncate(content.len() - 5);
-    state.write("runs/1.jsonl", &content).unwrap();
+    state.write("runs/000001-1.jsonl", &content).unwrap();
     let found = mark_cut_short(&state, "boot-1").unwrap();
     let process = std::process::id();
     let expected =
@@ -100,11 +100,13 @@ fn a_run_that_was_cut_short_is_reported_once_and_by_its_cause() {
 }
 
 #[test]
-fn the_oldest_records_go() {
+fn the_oldest_records_go_whatever_the_clock_said() {
     let (_outer, state) = state();
-    for run in 10..10 + KEPT + 3 {
+    // Each run begins earlier than the one before it, as after a clock that was set back.
+    for run in (10..10 + KEPT + 3).rev() {
         write(&state, &run.to_string(), vec![the_end()]);
+        assert_eq!(newest(&state).unwrap().unwrap().header.run, run.to_string());
     }
-    let names = state.names("runs").unwrap();
-    assert_eq!((names.len(), names.first().map(String::as_str)), (KEPT, Some("13.jsonl")));
+    let kept: Vec<String> = all(&state).unwrap().into_iter().map(|record| record.header.run).collect();
+    assert_eq!((kept.len(), kept.first().map(String::as_str), kept.last().map(String::as_str)), (KEPT, Some("29"), Some("10")));
 }
