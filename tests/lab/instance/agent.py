@@ -1,16 +1,15 @@
 """The agent in an instance: playbooks go in, runs happen, and what they said comes out."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import textwrap
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Sequence
 
+from . import processes
 from .command import LabError
 from .machine import Machine
 
@@ -73,6 +72,12 @@ class Running:
         with open(self._directory / "out", "wb") as out, open(self._directory / "err", "wb") as err:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
+    @property
+    def agent(self) -> int:
+        """The agent, as the host numbers it: nsenter stays outside and has one child."""
+        (child,) = processes.children(self._process.pid)
+        return child
+
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.poll() is None
@@ -97,10 +102,8 @@ class Running:
 
     def kill(self) -> None:
         """kill -9 for the agent itself. What it had started is left to whatever becomes of it."""
-        # nsenter stays outside and has one child: the agent.
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
+        for child in processes.children(self._process.pid):
+            processes.send(child)
         self._process.wait(10)
 
     def until(self, done: Callable[[List[dict]], bool], seconds: float = 60) -> None:
@@ -130,17 +133,17 @@ class Agent:
 
     def start(
         self, playbook: str, *options: str, trigger: str = "manual", json: bool = True, path: str = PLAYBOOK,
-        user: Optional[str] = None, environment: Optional[Dict[str, str]] = None,
+        user: Optional[str] = None, environment: Optional[Dict[str, str]] = None, under: Sequence[str] = (),
     ) -> Running:
-        """Puts the playbook there and starts a run of it."""
+        """Puts the playbook there and starts a run of it, `under` another program that starts it in its turn."""
         self.put(playbook, path)
         words = ["run", *(["--json"] if json else []), "--trigger", trigger, *options, path]
-        return Running(self.machine.inside(self.command(words, environment), user))
+        return Running(self.machine.inside(self.command(words, environment, under), user))
 
-    def command(self, words: List[str], environment: Optional[Dict[str, str]] = None) -> List[str]:
+    def command(self, words: List[str], environment: Optional[Dict[str, str]] = None, under: Sequence[str] = ()) -> List[str]:
         """The agent's command line, in the environment that systemd gives to the services of the instance."""
         variables = {**self._environment, **(environment or {})}
-        return ["env", *[f"{name}={value}" for name, value in variables.items()], PROGRAM, *words]
+        return ["env", *[f"{name}={value}" for name, value in variables.items()], *under, PROGRAM, *words]
 
     def install(self, playbook: str, *options: str) -> Running:
         """`agent install`, which follows the boot run to its verdict."""
