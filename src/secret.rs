@@ -3,8 +3,16 @@
 //! Only `host/` (which hands it to the outside world) and the playbook's renderer may call [`Secret::expose`]; a test keeps it
 //! so. What leaves the process in text goes through the [`Redactor`], which knows every secret of the run.
 
+mod assignment;
+mod grams;
+mod masker;
+mod private_key;
 mod redactor;
+mod rules;
+mod user_info;
 
+pub use masker::{Masker, pattern_problem};
+pub use private_key::MaskState;
 pub use redactor::{Redactor, SHORTEST_SEARCHED, Stream};
 
 use std::fmt;

@@ -1,9 +1,10 @@
 //! Finds secrets in whatever leaves the process and puts `***` in their place.
 //!
-//! Searched for: each secret whole, each long line of a multi-line one, and the base64 and URL-encoded forms of both. One
+//! Searched for: each secret whole, each long line of a multi-line one, and the base64, URL-encoded and JSON forms of both. One
 //! automaton holds them all, so the cost does not grow with their number.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -11,12 +12,13 @@ use base64::Engine as _;
 use zeroize::Zeroizing;
 
 use super::Secret;
+use super::grams::Grams;
 
 /// Shorter values would be found everywhere by chance; they are kept out by type only, and `agent check` says so.
 pub const SHORTEST_SEARCHED: usize = 8;
 
 /// What a reader sees instead of a secret.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// Knows every secret of this process. Cheap to clone; clones share what they know.
 #[derive(Clone, Default)]
@@ -32,6 +34,7 @@ impl std::fmt::Debug for Redactor {
 #[derive(Default)]
 struct Known {
     patterns: Vec<Zeroizing<Vec<u8>>>,
+    grams: Grams,
     search: Option<AhoCorasick>,
     longest: usize,
 }
@@ -50,6 +53,8 @@ impl Redactor {
         for form in forms(secret.expose()) {
             if !known.patterns.contains(&form) {
                 known.longest = known.longest.max(form.len());
+                let number = known.patterns.len();
+                known.grams.add(number, &form);
                 known.patterns.push(form);
                 added = true;
             }
@@ -68,7 +73,7 @@ impl Redactor {
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match &known.search {
-            Some(search) if search.is_match(text) => {
+            Some(search) if known.grams.any_in(text.as_bytes(), &known.patterns) => {
                 // Every pattern is matched as bytes; a match inside a UTF-8 text starts and ends on its own bytes, so the rest may
                 // only stay valid after a lossy pass.
                 let bytes = search.replace_all_bytes(text.as_bytes(), &vec![MASK; search.patterns_len()]);
@@ -76,6 +81,20 @@ impl Redactor {
             }
             _ => Cow::Borrowed(text),
         }
+    }
+
+    /// Whether a secret stands in these bytes: fast enough to be asked of all that is shipped.
+    #[must_use]
+    pub fn finds_any(&self, bytes: &[u8]) -> bool {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.grams.any_in(bytes, &known.patterns)
+    }
+
+    /// Where secrets stand in these bytes, in order.
+    #[must_use]
+    pub fn places(&self, bytes: &[u8]) -> Vec<Range<usize>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.search.iter().flat_map(|search| search.find_iter(bytes)).map(|found| found.range()).collect()
     }
 
     /// The same for a text that arrives in pieces: a secret across the edge of two pieces is found too.
@@ -138,8 +157,17 @@ fn forms(value: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         all.push(Zeroizing::new(base64::engine::general_purpose::STANDARD_NO_PAD.encode(form).into_bytes()));
         all.push(Zeroizing::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(form).into_bytes()));
         all.push(Zeroizing::new(url_encoded(form)));
+        all.extend(in_json(form));
     }
     all
+}
+
+/// The value as it would stand between quotes in JSON, where that differs.
+fn in_json(value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(value).ok()?;
+    let quoted = Zeroizing::new(serde_json::to_vec(text).ok()?);
+    let inner = quoted.get(1..quoted.len().saturating_sub(1))?;
+    (inner != value).then(|| Zeroizing::new(inner.to_vec()))
 }
 
 /// The value as it would stand in a URL: everything but RFC 3986's unreserved characters becomes `%XX`.
@@ -173,6 +201,7 @@ mod tests {
         assert_eq!(redactor.clean("password=hunter2+hunter2!"), "password=***!");
         assert_eq!(redactor.clean("url: hunter2%2Bhunter2"), "url: ***");
         assert_eq!(redactor.clean("b64: aHVudGVyMitodW50ZXIy"), "b64: ***");
+        assert_eq!(redactor.clean(r#"{"key":"line one of key\nshort\nline two of key\n"}"#), r#"{"key":"***"}"#);
         assert_eq!(redactor.clean("only line two of key leaks"), "only *** leaks");
         assert_eq!(redactor.clean("short words stay"), "short words stay");
     }
