@@ -1,8 +1,13 @@
 //! The `logs:` block as a playbook writes it.
 
+mod mask;
+
+pub use mask::Mask;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::secret::pattern_problem;
 use crate::step::fields::Span;
 
 /// How many days the service can keep events.
@@ -27,6 +32,9 @@ pub struct LogSettings {
     /// How long the service keeps events; one of the values the service accepts.
     #[serde(default)]
     pub retention: Option<Span>,
+    /// What is masked besides the secrets of the playbook.
+    #[serde(default)]
+    pub mask: Mask,
     /// Files and units.
     #[serde(default)]
     pub sources: Vec<Source>,
@@ -61,6 +69,7 @@ impl LogSettings {
         problems.extend(group_problem(&self.group));
         problems.extend(self.stream.as_deref().and_then(stream_problem));
         problems.extend(self.retention.and_then(retention_problem));
+        problems.extend(self.mask.problems());
         for source in &self.sources {
             problems.extend(source.problems());
         }
@@ -83,12 +92,13 @@ impl Source {
     }
 }
 
-/// What is wrong with one value of the block or of a source, under its key. Text that is no span is the type's own complaint.
+/// What is wrong with one value of the block, of a source or of a list, under its key. Text that is no span is the type's own complaint.
 #[must_use]
 pub fn value_problem(key: &str, text: &str) -> Option<String> {
     match key {
         "group" => group_problem(text),
         "stream" => stream_problem(text),
+        "patterns" => pattern_problem(text),
         "retention" => text.parse().ok().and_then(retention_problem),
         "file" => file_problem(text),
         "unit" => unit_problem(text),
@@ -160,9 +170,9 @@ mod tests {
 
     #[test]
     fn every_problem_is_told() {
-        let bad = "group: aws/x\nstream: 'a:b'\nretention: 8d\nsources:\n- file: var/log\n- {}\n- { file: /a, unit: b }\n- unit: ''\n- file: '/a[z-'\n";
+        let bad = "group: aws/x\nstream: 'a:b'\nretention: 8d\nmask: { patterns: ['('] }\nsources:\n- file: var/log\n- {}\n- { file: /a, unit: b }\n- unit: ''\n- file: '/a[z-'\n";
         let problems = settings(bad).problems();
-        assert_eq!(problems.len(), 8, "{problems:#?}");
+        assert_eq!(problems.len(), 9, "{problems:#?}");
         assert!(problems.iter().any(|problem| problem.contains("`8d`") && problem.contains("7d, 14d")));
     }
 

@@ -9,6 +9,9 @@ use crate::logs::settings::{ONE_OF_TWO, value_problem};
 /// Appends what is wrong. Values that depend on the run (such as `instance.id`) are looked at when the run knows them.
 pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
     values(block, frame, evaluator, problems);
+    if let Some(patterns) = block.member("mask").and_then(|mask| mask.member("patterns")) {
+        value_list("patterns", patterns, frame, evaluator, problems);
+    }
     let Some(NodeKind::List(sources)) = block.member("sources").map(|node| &node.kind) else { return };
     for source in sources {
         let named = ["file", "unit"].iter().filter(|key| source.member(key).is_some_and(|node| !node.is_empty())).count();
@@ -21,12 +24,21 @@ pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut 
 
 fn values(map: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
     for (key, node) in map.members() {
-        if !matches!(node.kind, NodeKind::Scalar { .. }) || node.is_empty() {
-            continue;
-        }
-        // What cannot be evaluated has been complained of, or is not known yet.
-        let known = frame.evaluated(node, evaluator).ok().and_then(|value| value.to_json());
-        let Some(serde_json::Value::String(text)) = known else { continue };
-        problems.extend(value_problem(&key.text, &text).map(|message| frame.source.problem(node.mark, message)));
+        value(&key.text, node, frame, evaluator, problems);
     }
+}
+
+fn value_list(key: &str, list: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
+    let NodeKind::List(nodes) = &list.kind else { return };
+    nodes.iter().for_each(|node| value(key, node, frame, evaluator, problems));
+}
+
+fn value(key: &str, node: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
+    if !matches!(node.kind, NodeKind::Scalar { .. }) || node.is_empty() {
+        return;
+    }
+    // What cannot be evaluated has been complained of, or is not known yet.
+    let known = frame.evaluated(node, evaluator).ok().and_then(|value| value.to_json());
+    let Some(serde_json::Value::String(text)) = known else { return };
+    problems.extend(value_problem(key, &text).map(|message| frame.source.problem(node.mark, message)));
 }

@@ -169,6 +169,10 @@ fn the_document_is_checked_key_by_key() {
             "version: 1\nlogs:\n  group: a\n  sources:\n  - file: var/log/a\nsteps: []\n",
             "5:11 the log file `var/log/a` must be an absolute path",
         ),
+        (
+            "version: 1\nlogs:\n  group: a\n  mask:\n    patterns: ['[A-Z]{6}', 'x*']\nsteps: []\n",
+            "5:28 `x*` cannot be a mask: it matches everything",
+        ),
         ("version: 1\nlogs: { group: '{{ nam }}' }\nsteps: []\n", "2:20 unknown variable `nam`; did you mean `name`?"),
         (
             "version: 1\nlogs: { group: '{{ secrets.k }}' }\nsecrets: { k: ssm:/k }\nsteps: []\n",
