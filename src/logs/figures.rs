@@ -58,7 +58,7 @@ figures! {
     Throttled = "throttled",
     /// Events that the service refused for their time.
     Rejected = "rejected",
-    /// Of them, those that were sent again with the service's time.
+    /// Events that were sent with the present time, as the service would refuse or refused their own.
     Restamped = "restamped",
     /// Requests that were cut in two, as the service refused what is in them.
     Bisected = "bisected",
@@ -76,6 +76,8 @@ figures! {
     DroppedVanished = "dropped_vanished",
     /// Lost: the run's own lines when there was no room to keep them.
     DroppedOwnLines = "dropped_own_lines",
+    /// Not wanted: events too old or too far ahead for the service, of sources that have them dropped.
+    DroppedOutside = "dropped_outside",
     /// Files that were cut off while they were followed.
     Truncations = "truncations",
     /// Files in whose place another one was put.
@@ -87,8 +89,13 @@ figures! {
 }
 
 /// What cannot be shipped any more, for whatever reason.
-pub const DROPPED: [Figure; 4] =
-    [Figure::DroppedDeadLettersFull, Figure::DroppedSpoolFull, Figure::DroppedVanished, Figure::DroppedOwnLines];
+pub const DROPPED: [Figure; 5] = [
+    Figure::DroppedDeadLettersFull,
+    Figure::DroppedSpoolFull,
+    Figure::DroppedVanished,
+    Figure::DroppedOwnLines,
+    Figure::DroppedOutside,
+];
 
 /// The counters. Clones are the same ones.
 #[derive(Debug, Clone)]

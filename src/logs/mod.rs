@@ -16,5 +16,6 @@ pub mod settings;
 mod shipper;
 mod sources;
 mod tail;
+pub mod text;
 
 pub use shipper::{Plan, Shipper};

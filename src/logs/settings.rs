@@ -1,8 +1,10 @@
 //! The `logs:` block as a playbook writes it.
 
 mod mask;
+mod source;
 
 pub use mask::Mask;
+pub use source::{KINDS, Multiline, ONE_KIND, Priority, Source, Timestamp};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,9 +18,6 @@ const RETENTIONS: [i32; 22] =
 const SECONDS_OF_A_DAY: u64 = 86_400;
 /// Names of groups and streams are no longer than this.
 const LONGEST_NAME: usize = 512;
-
-/// What is wrong with a source that names both or neither.
-pub const ONE_OF_TWO: &str = "a log source has exactly one of `file` and `unit`";
 
 /// What is shipped, and where to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,30 +34,9 @@ pub struct LogSettings {
     /// What is masked besides the secrets of the playbook.
     #[serde(default)]
     pub mask: Mask,
-    /// Files and units.
+    /// Files and journals.
     #[serde(default)]
     pub sources: Vec<Source>,
-}
-
-/// One source: exactly one of `file` and `unit`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// A path or glob.
-    #[serde(default)]
-    pub file: Option<String>,
-    /// A systemd unit whose journal is shipped.
-    #[serde(default)]
-    pub unit: Option<String>,
-    /// This source's own group.
-    #[serde(default)]
-    pub group: Option<String>,
-    /// This source's own stream.
-    #[serde(default)]
-    pub stream: Option<String>,
-    /// This source's own retention.
-    #[serde(default)]
-    pub retention: Option<Span>,
 }
 
 impl LogSettings {
@@ -77,21 +55,6 @@ impl LogSettings {
     }
 }
 
-impl Source {
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        match (&self.file, &self.unit) {
-            (Some(file), None) => problems.extend(file_problem(file)),
-            (None, Some(unit)) => problems.extend(unit_problem(unit)),
-            _ => problems.push(ONE_OF_TWO.to_owned()),
-        }
-        problems.extend(self.group.as_deref().and_then(group_problem));
-        problems.extend(self.stream.as_deref().and_then(stream_problem));
-        problems.extend(self.retention.and_then(retention_problem));
-        problems
-    }
-}
-
 /// What is wrong with one value of the block, of a source or of a list, under its key. Text that is no span is the type's own complaint.
 #[must_use]
 pub fn value_problem(key: &str, text: &str) -> Option<String> {
@@ -100,9 +63,8 @@ pub fn value_problem(key: &str, text: &str) -> Option<String> {
         "stream" => stream_problem(text),
         "patterns" => pattern_problem(text),
         "retention" => text.parse().ok().and_then(retention_problem),
-        "file" => file_problem(text),
-        "unit" => unit_problem(text),
-        _ => None,
+        _ if is_expression(text) => None,
+        _ => source::problem(key, text),
     }
 }
 
@@ -136,21 +98,6 @@ fn group_problem(name: &str) -> Option<String> {
 fn stream_problem(name: &str) -> Option<String> {
     let wrong = name.is_empty() || name.len() > LONGEST_NAME || name.contains([':', '*']);
     (wrong && !is_expression(name)).then(|| format!("`{name}` is not the name of a log stream: anything but `:` and `*`"))
-}
-
-fn unit_problem(name: &str) -> Option<String> {
-    let wrong = name.is_empty() || name.contains(['/', ' ']);
-    (wrong && !is_expression(name)).then(|| format!("`{name}` is not the name of a unit"))
-}
-
-fn file_problem(path: &str) -> Option<String> {
-    if is_expression(path) {
-        return None;
-    }
-    if !path.starts_with('/') {
-        return Some(format!("the log file `{path}` must be an absolute path"));
-    }
-    glob::Pattern::new(path).err().map(|error| format!("`{path}` is not a path pattern: {error}"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Problem;
 use super::evaluate::Evaluator;
 use super::frame::Frame;
 use super::node::{Node, NodeKind};
-use crate::logs::settings::{ONE_OF_TWO, value_problem};
+use crate::logs::settings::{KINDS, ONE_KIND, value_problem};
 
 /// Appends what is wrong. Values that depend on the run (such as `instance.id`) are looked at when the run knows them.
 pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
@@ -14,11 +14,16 @@ pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut 
     }
     let Some(NodeKind::List(sources)) = block.member("sources").map(|node| &node.kind) else { return };
     for source in sources {
-        let named = ["file", "unit"].iter().filter(|key| source.member(key).is_some_and(|node| !node.is_empty())).count();
+        let named = KINDS.iter().filter(|key| source.member(key).is_some_and(|node| !node.is_empty())).count();
         if named != 1 && matches!(source.kind, NodeKind::Map(_)) {
-            problems.push(frame.source.problem(source.mark, ONE_OF_TWO));
+            problems.push(frame.source.problem(source.mark, ONE_KIND));
         }
         values(source, frame, evaluator, problems);
+        for part in ["multiline", "timestamp"] {
+            if let Some(part) = source.member(part) {
+                values(part, frame, evaluator, problems);
+            }
+        }
     }
 }
 

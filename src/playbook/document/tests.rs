@@ -163,7 +163,7 @@ fn the_document_is_checked_key_by_key() {
         ),
         (
             "version: 1\nlogs:\n  group: a\n  sources:\n  - file: /var/log/a\n    unit: a.service\nsteps: []\n",
-            "5:5 a log source has exactly one of `file` and `unit`",
+            "5:5 a log source has exactly one of `file`, `unit`, `identifier` and `kernel`",
         ),
         (
             "version: 1\nlogs:\n  group: a\n  sources:\n  - file: var/log/a\nsteps: []\n",
