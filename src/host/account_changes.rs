@@ -18,16 +18,14 @@ pub struct NewUser {
     pub group: Option<String>,
     /// Groups besides the primary one.
     pub groups: Vec<String>,
-    /// Home directory; `/home/NAME` unless told.
-    pub home: Option<PathBuf>,
+    /// Home directory, which is not made.
+    pub home: PathBuf,
     /// Login shell.
     pub shell: String,
     /// Full name or purpose.
     pub comment: Option<String>,
     /// Whether it is for a service: an id of the system's range, no ageing.
     pub system: bool,
-    /// Whether the home directory is made.
-    pub create_home: bool,
 }
 
 /// One thing to change about a user.
@@ -52,14 +50,14 @@ impl Host {
     /// Whatever `useradd` says.
     pub fn add_user(&self, user: &NewUser) -> Result<()> {
         let uid = user.uid.map(|uid| uid.to_string());
-        let home = user.home.as_ref().map(|home| home.to_string_lossy().into_owned());
+        let home = user.home.to_string_lossy();
         let groups = user.groups.join(",");
-        let mut words = vec!["--shell", &user.shell, if user.create_home { "--create-home" } else { "--no-create-home" }];
+        let mut words = vec!["--shell", &user.shell, "--no-create-home", "--home-dir", &home];
         match &user.group {
             Some(group) => words.extend(["--gid", group.as_str()]),
             None => words.push("--user-group"),
         }
-        let options = [("--uid", &uid), ("--home-dir", &home), ("--comment", &user.comment)];
+        let options = [("--uid", &uid), ("--comment", &user.comment)];
         for (option, value) in options {
             words.extend(value.iter().flat_map(|value| [option, value.as_str()]));
         }

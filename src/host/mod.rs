@@ -16,6 +16,7 @@ pub mod folder_watch;
 pub mod foreign_links;
 pub mod git;
 pub mod guard;
+pub mod homes;
 pub mod host_keys;
 pub mod inode;
 pub mod inputs;

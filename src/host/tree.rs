@@ -41,6 +41,8 @@ pub enum Errand {
     Discard { staged: PathBuf },
     /// A directory, and those above it.
     MakeDirectory { path: PathBuf, ids: Ids },
+    /// Another name in the same directory.
+    Rename { from: PathBuf, to: PathBuf },
     /// A symbolic link.
     MakeLink { path: PathBuf, target: PathBuf, ids: Ids },
     /// Owner, group and mode of what is there.
@@ -98,6 +100,7 @@ pub fn perform(errand: &Errand) -> Result<Reply, Stop> {
         Errand::MakeDirectory { path, ids } => {
             change::make_directory(path, *ids).map(|()| Reply::Done).map_err(doing("making the directory", path))
         }
+        Errand::Rename { from, to } => change::rename(from, to).map(|()| Reply::Done).map_err(doing("renaming to", to)),
         Errand::MakeLink { path, target, ids } => {
             change::make_link(path, target, *ids).map(|()| Reply::Done).map_err(doing("making the link", path))
         }

@@ -141,7 +141,12 @@ impl Host {
     }
 
     /// Does it as ourselves; where root must not, as the user whose tree it is, whose name is then given back.
-    fn change_there(&self, errand: tree::Errand, path: &Path, wanted: Option<u32>) -> Result<(Reply, Option<String>)> {
+    pub(in crate::host) fn change_there(
+        &self,
+        errand: tree::Errand,
+        path: &Path,
+        wanted: Option<u32>,
+    ) -> Result<(Reply, Option<String>)> {
         match tree::perform(&errand) {
             Ok(reply) => Ok((reply, None)),
             Err(Stop::Failed(error)) => Err(error),

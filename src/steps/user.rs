@@ -1,16 +1,22 @@
 //! A user account.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::account_changes::{NewUser, UserChange as Change};
+use crate::host::homes::Home;
 use crate::host::users::UserFacts;
 use crate::host::{Facts, Host};
 use crate::step::fields::{AbsolutePath, account_name_problem};
 use crate::step::{Finding, Step, Thing, Touches, Value};
+
+/// Ids of people's accounts, and not of the system's own, of which many have a home that is not there on purpose.
+const ORDINARY: RangeInclusive<u32> = 1000..=60000;
 
 /// A user account. What is left out is not touched on an account that exists.
 ///
@@ -41,7 +47,8 @@ pub struct User {
     /// Whether a new account is one for a service: an id of the system's range.
     #[serde(default)]
     system: bool,
-    /// Whether the home directory of a new account is made; yes unless told, and no with `system`.
+    /// Whether the home directory is made when it is missing, with what `/etc/skel` has. Yes unless told, but for the system's own
+    /// accounts; a directory that is there and somebody else's is given to the user only when this is said.
     create_home: Option<bool>,
     /// The account must not exist. Its home directory stays.
     #[serde(default)]
@@ -61,6 +68,15 @@ pub enum UserChange {
         from: String,
         /// What shall be.
         to: Change,
+    },
+    /// Make its home, or finish it.
+    Home {
+        /// Whose.
+        name: String,
+        /// Where.
+        home: PathBuf,
+        /// Who has it now.
+        from: Option<String>,
     },
     /// Remove it.
     Remove(String),
@@ -83,6 +99,10 @@ impl fmt::Display for UserChange {
                 Change::Group(group) => write!(f, "change primary group of user {name} from {from} to {group}"),
                 Change::AddGroups(groups) => write!(f, "add user {name} to {}", groups.join(", ")),
             },
+            Self::Home { name, home, from: None } => write!(f, "make {}, the home of user {name}", home.display()),
+            Self::Home { name, home, from: Some(from) } => {
+                write!(f, "give {} from {from} to user {name}, whose home it is", home.display())
+            }
             Self::Remove(name) => write!(f, "remove user {name}"),
         }
     }
@@ -96,12 +116,35 @@ impl User {
             uid: self.uid,
             group: self.group.clone(),
             groups: self.groups.clone(),
-            home: self.home.as_ref().map(|home| home.as_path().to_owned()),
+            home: self.home_to_be(),
             shell: self.shell.as_ref().map_or_else(|| shell.to_owned(), ToString::to_string),
             comment: self.comment.clone(),
             system: self.system,
-            create_home: self.create_home.unwrap_or(!self.system),
         }
+    }
+
+    /// Where the home of a new account is.
+    fn home_to_be(&self) -> PathBuf {
+        self.home.as_ref().map_or_else(|| format!("/home/{}", self.name).into(), |home| home.as_path().to_owned())
+    }
+
+    /// What is to be done about the home directory.
+    fn missing_home(&self, home: &Path, there: Option<&UserFacts>, facts: &Facts) -> Result<Option<UserChange>> {
+        let is_ordinary = there.map_or(!self.system, |there| ORDINARY.contains(&there.uid));
+        if !self.create_home.unwrap_or(is_ordinary) {
+            return Ok(None);
+        }
+        let state = match there {
+            Some(there) => facts.home_of(there, home)?,
+            None if facts.look(home)?.is_none() => Home::Missing,
+            None => Home::There,
+        };
+        let change = |from| UserChange::Home { name: self.name.clone(), home: home.to_owned(), from };
+        Ok(match state {
+            Home::Missing => Some(change(None)),
+            Home::Foreign(owner) if self.create_home == Some(true) => Some(change(Some(owner))),
+            Home::Foreign(_) | Home::There => None,
+        })
     }
 
     /// What is to be changed about an account that exists.
@@ -151,13 +194,12 @@ impl Step for User {
     type Change = UserChange;
 
     fn touches(&self) -> Touches {
-        let home = self.home.as_ref().map_or_else(|| format!("/home/{}", self.name).into(), |home| home.as_path().to_owned());
         let groups = self.groups.iter().chain(&self.group);
         groups
             .fold(Touches::nothing(), |touches, group| touches.read(Thing::Group(group.clone())))
             .write(Thing::User(self.name.clone()))
             .write(Thing::Group(self.name.clone()))
-            .write_path(home)
+            .write_path(self.home_to_be())
             .lock("accounts")
     }
 
@@ -192,10 +234,15 @@ impl Step for User {
             }
         }
         let home = match (&self.home, &there) {
-            (Some(home), _) => home.to_string(),
-            (None, Some(there)) => there.home.display().to_string(),
-            (None, None) => format!("/home/{}", self.name),
+            (None, Some(there)) => there.home.clone(),
+            _ => self.home_to_be(),
         };
+        if !self.absent
+            && let Some(change) = self.missing_home(&home, there.as_ref(), facts)?
+        {
+            finding.change(change);
+        }
+        let home = home.display().to_string();
         let number = |number: Option<u32>| number.map_or(Value::Unknown, |number| serde_json::Value::from(number).into());
         let uid = there.as_ref().map(|there| there.uid).or(self.uid);
         let finding = finding.with_fingerprint(&[self.name.as_bytes(), &uid.unwrap_or_default().to_le_bytes(), home.as_bytes()]);
@@ -209,6 +256,7 @@ impl Step for User {
         match change {
             UserChange::Create(user) => host.add_user(user),
             UserChange::Modify { name, to, .. } => host.change_user(name, to),
+            UserChange::Home { name, home, .. } => host.make_home(name, home),
             UserChange::Remove(name) => host.remove_user(name),
         }
     }
@@ -238,13 +286,42 @@ mod tests {
         step.apply(&found.changes[0].change, &machine.host()).unwrap();
         assert_eq!(
             machine.calls(),
-            ["useradd --shell /bin/bash --create-home --user-group --uid 1500 --comment Deploys --groups ubuntu -- deploy"]
+            ["useradd --shell /bin/bash --no-create-home --home-dir /home/deploy --user-group --uid 1500 --comment Deploys \
+                 --groups ubuntu -- deploy"]
         );
+        assert_eq!(found.changes[1].change.to_string(), "make /home/deploy, the home of user deploy");
         let service = user(r#"{"name": "worker", "system": true, "home": "/srv/worker", "group": "ubuntu"}"#);
         let found = service.check(&machine.facts()).unwrap();
         service.apply(&found.changes[0].change, &machine.host()).unwrap();
-        let call = "useradd --shell /usr/sbin/nologin --no-create-home --gid ubuntu --home-dir /srv/worker --system -- worker";
-        assert_eq!(machine.calls()[1], call);
+        let call = "useradd --shell /usr/sbin/nologin --no-create-home --home-dir /srv/worker --gid ubuntu --system -- worker";
+        assert_eq!((machine.calls()[1].as_str(), found.changes.len()), (call, 1));
+    }
+
+    #[test]
+    fn a_home_that_is_missing_is_made_and_a_foreign_one_only_when_told() {
+        let machine = Machine::new().in_earnest(&[]);
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let passwd = |of: &str, uid: u32| {
+            let home = machine.path(of);
+            machine.write("etc/passwd", &format!("me:x:{uid}:{gid}::{}:/bin/bash\n", home.display()));
+            home.display().to_string()
+        };
+        // The account of whoever runs the tests is the system's own where that is root.
+        let home = passwd("homes/me", uid.as_raw());
+        let told = user(r#"{"name": "me", "create_home": true}"#);
+        assert_eq!(plan(&told, &machine), [format!("make {home}, the home of user me")]);
+        assert!(plan(&user(r#"{"name": "me", "create_home": false}"#), &machine).is_empty());
+        let found = told.check(&machine.facts()).unwrap();
+        told.apply(&found.changes[0].change, &machine.host()).unwrap();
+        assert!(told.check(&machine.facts()).unwrap().is_done());
+        let unsaid = user(r#"{"name": "me"}"#);
+        passwd("homes/other", 1001);
+        assert_eq!(plan(&unsaid, &machine).len(), 1, "a person's");
+        passwd("homes/other", 101);
+        assert!(plan(&unsaid, &machine).is_empty(), "the system's own");
+        passwd("homes/me", 1001);
+        assert!(plan(&unsaid, &machine).is_empty(), "somebody else's is left to them");
+        assert!(plan(&told, &machine)[0].starts_with(&format!("give {home} from ")), "{:?}", plan(&told, &machine));
     }
 
     #[test]

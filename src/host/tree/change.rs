@@ -96,6 +96,14 @@ pub fn make_directory(path: &Path, ids: Ids) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Gives what stands there another name in its directory.
+pub fn rename(from: &Path, to: &Path) -> Result<(), Stop> {
+    let (old, new) = (parent_for_change(from)?, parent_for_change(to)?);
+    renameat(&old.directory, old.name.as_os_str(), &new.directory, new.name.as_os_str())?;
+    sync(&new.directory);
+    Ok(())
+}
+
 /// Makes the link, in place of an older one.
 pub fn make_link(path: &Path, target: &Path, ids: Ids) -> Result<(), Stop> {
     let place = parent_for_change(path)?;
