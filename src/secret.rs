@@ -5,6 +5,7 @@
 
 mod assignment;
 mod grams;
+pub mod handover;
 mod masker;
 mod private_key;
 mod redactor;

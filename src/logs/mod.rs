@@ -5,6 +5,7 @@
 
 mod batch;
 mod checkpoint;
+pub mod control;
 pub mod emf;
 pub mod figures;
 mod journal;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod outbox;
 mod queue;
 mod send;
+pub mod secrets;
 pub mod settings;
 mod shipper;
 mod sources;

@@ -33,6 +33,7 @@ impl std::fmt::Debug for Redactor {
 
 #[derive(Default)]
 struct Known {
+    secrets: Vec<Secret>,
     patterns: Vec<Zeroizing<Vec<u8>>>,
     grams: Grams,
     search: Option<AhoCorasick>,
@@ -60,12 +61,19 @@ impl Redactor {
             }
         }
         if added {
+            known.secrets.push(secret.clone());
             // Leftmost-longest: of two secrets, one inside the other, the outer one is masked whole.
             known.search = AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostLongest)
                 .build(known.patterns.iter().map(|p| p.as_slice()))
                 .ok();
         }
+    }
+
+    /// What it knows, for the process that ships what others print.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).secrets.clone()
     }
 
     /// The text without secrets.
