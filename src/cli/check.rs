@@ -17,7 +17,7 @@ use crate::playbook::{Location, Playbook, Problem, Problems, Scope};
                         agent check --order --set environment=dev playbooks/background-removal.yaml\n\n\
                         Exit codes: 0 in order (warnings are no problems), 2 problems found")]
 pub struct CheckArguments {
-    /// A file, a folder with `playbook.yaml`, `s3://…`, `ssm:…`, `https://…#sha256=…` or `user-data`
+    /// A file, a folder with `playbook.yaml` or its `.tar.gz`, `s3://…`, `ssm:…`, `https://…#sha256=…` or `user-data`
     playbook: Location,
     #[command(flatten)]
     overrides: OverrideArguments,

@@ -18,10 +18,11 @@ use super::{STATE, terminal};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
 use crate::host::deadline::Deadline;
+use crate::host::documents::{self, Beside, PLAYBOOK};
 use crate::host::files::NewFile;
 use crate::host::systemd::Verb;
 use crate::host::write::Attributes;
-use crate::host::{Facts, Host, StepScope, World, WorldOptions, documents, process};
+use crate::host::{Facts, Host, StepScope, World, WorldOptions, process};
 use crate::playbook::{Location, Overrides, Playbook};
 use crate::step::fields::Span;
 use units::Wish;
@@ -38,7 +39,7 @@ const LIMIT: Duration = Duration::from_hours(48);
 #[command(after_help = "Example:\n  sudo agent install --playbook s3://bucket/playbook.yaml --set environment=prod\n\n\
     Exit codes: those of the boot run (0 converged, 1 a step failed); 2 the playbook is wrong, nothing was touched.")]
 pub struct Arguments {
-    /// A file or folder (copied), or `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, `user-data` (read by every run)
+    /// A file, folder or `.tar.gz` (copied), or `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, `user-data` (read by every run)
     #[arg(long)]
     playbook: Location,
     #[command(flatten)]
@@ -75,8 +76,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().doing(|| "starting".into())?;
-    let host = hands(&playbook.folder, &arguments.state_dir, runtime.handle());
-    let (location, overrides) = put_in_place(&host, &arguments.playbook, &overrides)?;
+    let host = hands(playbook.beside(), &arguments.state_dir, runtime.handle());
+    let (location, overrides) = put_in_place(&host, &arguments.playbook, playbook.beside(), &overrides)?;
     let record = Installed { playbook: location.clone(), vars: overrides.files.clone(), set: overrides.values.clone() };
     let text = serde_json::to_string(&record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
     let path = Path::new(FOLDER).join(RECORD);
@@ -106,7 +107,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Hands outside of any run: for the files and units that a run itself needs.
-fn hands(folder: &Path, state: &Path, runtime: &tokio::runtime::Handle) -> Host {
+fn hands(beside: &Beside, state: &Path, runtime: &tokio::runtime::Handle) -> Host {
     let options = WorldOptions {
         online: true,
         guards: false,
@@ -122,43 +123,51 @@ fn hands(folder: &Path, state: &Path, runtime: &tokio::runtime::Handle) -> Host 
         fingerprints: Arc::new(HashMap::new()),
         lines: Arc::new(|line| terminal::complain(&format!("{line}\n"))),
         waiting: Arc::new(|reason| terminal::complain(&format!("{reason}\n"))),
-        playbook_folder: Arc::new(folder.to_owned()),
+        beside: beside.clone(),
     };
     Host::new(Facts::new(world, scope))
 }
 
 /// The binary, and what of the playbook is on this machine. Gives where the units find the playbook and its variables.
-fn put_in_place(host: &Host, location: &Location, overrides: &Overrides) -> Result<(String, Overrides)> {
+fn put_in_place(host: &Host, location: &Location, beside: &Beside, overrides: &Overrides) -> Result<(String, Overrides)> {
     host.copy_own_binary(Path::new(AGENT))?;
     let folder = Path::new(FOLDER);
     host.make_directory(folder, &Attributes { mode: Some(0o700), ..Attributes::default() })?;
     let mut installed = Overrides { files: Vec::new(), values: overrides.values.clone() };
     let Location::Path(path) = location else {
-        installed.files = copy_vars(host, &overrides.files, None)?;
+        installed.files = copy_vars(host, &overrides.files, beside, None)?;
         return Ok((location.to_string(), installed));
     };
     let file = absolute(path)?;
-    let file = if documents::is_folder(&file) { file.join("playbook.yaml") } else { file };
-    let home = file.parent().unwrap_or(Path::new("/")).to_owned();
-    host.copy_playbook(&file, &home, folder)?;
-    installed.files = copy_vars(host, &overrides.files, Some(&home))?;
+    let file = if documents::is_folder(&file) { file.join(PLAYBOOK) } else { file };
     let name = file.file_name().ok_or_else(|| Error::new(Kind::Usage, format!("`{}` is no file", file.display())))?;
     let copy = folder.join(name);
+    if matches!(beside, Beside::Archive(_)) {
+        // All that belongs to it is in it.
+        host.copy_file(&file, &copy)?;
+        installed.files = copy_vars(host, &overrides.files, beside, None)?;
+    } else {
+        let home = file.parent().unwrap_or(Path::new("/")).to_owned();
+        host.copy_playbook(&file, &home, folder)?;
+        installed.files = copy_vars(host, &overrides.files, beside, Some(&home))?;
+    }
     Ok((copy.display().to_string(), installed))
 }
 
-/// Variables that came with the playbook's folder are there already; others are copied beside it.
-fn copy_vars(host: &Host, files: &[PathBuf], home: Option<&Path>) -> Result<Vec<PathBuf>> {
+/// Variables that came with the playbook's folder or archive are there already; others are copied beside it.
+fn copy_vars(host: &Host, files: &[PathBuf], beside: &Beside, home: Option<&Path>) -> Result<Vec<PathBuf>> {
     let mut copies = Vec::new();
-    for (number, file) in files.iter().enumerate() {
-        let file = absolute(file)?;
+    for (number, named) in files.iter().enumerate() {
+        let file = absolute(named)?;
         if let Some(below) = home.and_then(|home| file.strip_prefix(home).ok()) {
             copies.push(Path::new(FOLDER).join(below));
-            continue;
+        } else if beside.is_in_archive(named) && !documents::is_file(&file) {
+            copies.push(named.clone());
+        } else {
+            let copy = Path::new(FOLDER).join(format!("override-{}.yaml", number + 1));
+            host.copy_file(&file, &copy)?;
+            copies.push(copy);
         }
-        let copy = Path::new(FOLDER).join(format!("override-{}.yaml", number + 1));
-        host.copy_file(&file, &copy)?;
-        copies.push(copy);
     }
     Ok(copies)
 }

@@ -7,7 +7,7 @@ use crate::playbook::Overrides;
 /// What overrides a playbook's variables.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct OverrideArguments {
-    /// A file of variables; may be given more than once, the last one wins
+    /// A file of variables, of this machine or of the playbook's `.tar.gz`; may be given more than once, the last one wins
     #[arg(long = "vars", value_name = "FILE")]
     files: Vec<PathBuf>,
     /// One variable, after all files; may be given more than once

@@ -29,7 +29,7 @@ use crate::playbook::Location;
     3 another run is under way; 10 a dry-run found changes, or something it cannot tell.")]
 #[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct Arguments {
-    /// A file or folder, `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, or `user-data` [default: the installed one]
+    /// A file, folder or `.tar.gz`, `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, or `user-data` [default: the installed one]
     playbook: Option<Location>,
     /// Show what would be done; write nothing
     #[arg(long)]

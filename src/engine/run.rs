@@ -322,7 +322,7 @@ impl Run<'_> {
             teller: self.teller.clone(),
             locks: Locks::new(WIDTH),
             stop: self.stop.clone(),
-            folder: Arc::new(playbook.folder),
+            beside: playbook.beside().clone(),
             horizon: self.horizon.clone(),
             dry_run: self.only_looks,
             is_root: process::is_root(),

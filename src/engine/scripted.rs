@@ -15,6 +15,7 @@ use super::scheduler::{Report, Scheduler, Setting};
 use super::stop::Stop;
 use crate::error::{Error, Result};
 use crate::host::aws::Aws;
+use crate::host::documents::Beside;
 use crate::host::{Facts, Host, World, WorldOptions};
 use crate::playbook::{Rendered, Scope, Wanted};
 use crate::secret::Redactor;
@@ -287,7 +288,7 @@ impl Walk {
             teller,
             locks: Locks::new(self.width),
             stop: self.stop.clone(),
-            folder: Arc::default(),
+            beside: Beside::Nothing,
             horizon: match self.answer_by {
                 Some(by) => {
                     let by = Instant::now() + by;

@@ -16,6 +16,7 @@ use super::locks::{Locks, Refused};
 use super::stop::Stop;
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
+use crate::host::documents::Beside;
 use crate::host::{Facts, Host, StepScope, World};
 use crate::playbook::{Rendered, Scope, Wanted};
 use crate::step::fields::Span;
@@ -31,8 +32,8 @@ pub struct Setting {
     pub locks: Locks,
     /// Ends every wait.
     pub stop: Stop,
-    /// The folder of the playbook.
-    pub folder: Arc<std::path::PathBuf>,
+    /// The files beside the playbook.
+    pub beside: Beside,
     /// The run's clock, and the hook's.
     pub horizon: Horizon,
     /// Whether nothing is written: no [`Host`] is ever made then.
@@ -140,7 +141,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         fingerprints: turn.fingerprints.clone(),
         lines: voice.lines(),
         waiting: voice.waits(),
-        playbook_folder: setting.folder.clone(),
+        beside: setting.beside.clone(),
     };
     let facts = Facts::new(setting.world.clone(), scope);
     let mut outcome = if setting.dry_run {

@@ -1,12 +1,19 @@
 //! Reads the files that make up a playbook (itself, vars, templates), bounded, before there is any step that could ask for them.
 
+pub mod archive;
+mod beside;
 pub mod remote;
+
+pub use beside::Beside;
 
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
 use crate::error::{Context as _, Error, Kind, Result};
+
+/// What a playbook is called where a folder or an archive is given.
+pub const PLAYBOOK: &str = "playbook.yaml";
 
 /// The whole file, when it is an ordinary one and not larger than `limit` bytes.
 ///
@@ -25,6 +32,11 @@ pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
         return Err(Error::new(Kind::Failed, format!("it is larger than {limit} bytes")).doing(doing()));
     }
     Ok(bytes)
+}
+
+/// Whether there is an ordinary file at this path.
+pub fn is_file(path: &Path) -> bool {
+    path.is_file()
 }
 
 /// Whether there is a folder at this path.

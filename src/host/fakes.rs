@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use super::accounts::Databases;
 use super::aws::Aws;
 use super::deadline::Deadline;
+use super::documents::Beside;
 use super::programs::{Invocation, Output, Programs, Status};
 use super::{Facts, Host, LineSink, StepScope, World, WorldOptions};
 use crate::error::Result;
@@ -221,7 +222,7 @@ impl Machine {
             fingerprints: Arc::new(self.fingerprints.clone()),
             waiting: lines.clone(),
             lines,
-            playbook_folder: Arc::new(self.path("playbook")),
+            beside: Beside::Folder(self.path("playbook")),
         };
         Facts::new(world, scope)
     }

@@ -49,6 +49,7 @@ mod tree;
 mod world;
 
 pub use as_user::answer_errand;
+use documents::Beside;
 pub use world::{Answer, World, WorldOptions};
 
 use std::collections::HashMap;
@@ -76,8 +77,8 @@ pub struct StepScope {
     pub lines: LineSink,
     /// Takes what it waits for, when that is neither a program of its own nor the time to look again: who holds apt's lock.
     pub waiting: LineSink,
-    /// Files that belong to the playbook (`source:`, `template:`) are found below this folder.
-    pub playbook_folder: Arc<std::path::PathBuf>,
+    /// The files that came with the playbook, for `source:`.
+    pub beside: Beside,
 }
 
 /// Questions about the machine. Cannot write.
@@ -140,10 +141,10 @@ impl Facts {
         Answer::Known(Fingerprint::of(&parts.iter().map(<[u8; 32]>::as_slice).collect::<Vec<_>>()))
     }
 
-    /// The folder of the playbook.
+    /// The files that came with the playbook.
     #[must_use]
-    pub fn playbook_folder(&self) -> &std::path::Path {
-        &self.scope.playbook_folder
+    pub fn beside(&self) -> &Beside {
+        &self.scope.beside
     }
 }
 

@@ -1,7 +1,10 @@
 //! Bytes that steps take from S3, fetched once per run: what a re-check compares with is what was written.
 
+use std::path::Path;
+
+use super::documents::{Beside, archive};
 use super::{Answer, Facts};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
 impl Facts {
@@ -17,6 +20,17 @@ impl Facts {
         let fetch = || Ok(Secret::new(self.world.aws.until(self.deadline()).object(bucket, key)?.bytes));
         let bytes = self.world.resolved.get(&name, fetch)?;
         Ok(Answer::Known((*bytes).clone()))
+    }
+
+    /// What a file beside the playbook holds.
+    ///
+    /// # Errors
+    /// `Playbook` when there is none.
+    pub fn read_beside(&self, path: &Path) -> Result<Vec<u8>> {
+        let Beside::Folder(folder) = self.beside() else { return self.beside().read(path, archive::LARGEST) };
+        // The folder may be a user's, in which root does not work.
+        let path = folder.join(path);
+        self.read(&path)?.ok_or_else(|| Error::new(Kind::Playbook, format!("there is no file `{}`", path.display())))
     }
 
     /// The sha256 of these bytes, in hexadecimal.

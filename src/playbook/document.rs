@@ -1,6 +1,5 @@
 //! The document as a whole: its blocks in the order in which they need each other, with every problem of every block.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -20,6 +19,7 @@ use super::value::{Content, Value};
 use super::{
     Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, log_rules, secrets, vars, yaml,
 };
+use crate::host::documents::Beside;
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
 use crate::step::fields::Span;
@@ -82,8 +82,8 @@ pub struct Text {
     pub label: String,
     /// What it is called unless it says so itself.
     pub stem: String,
-    /// The folder its other files are in.
-    pub folder: PathBuf,
+    /// Its other files.
+    pub beside: Beside,
     /// The text.
     pub content: String,
     /// sha256, in hexadecimal.
@@ -108,7 +108,7 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
     let bare = Frame {
         source: Arc::clone(&source),
         declared: Arc::new(Declared { secrets: secrets.kinds(), ..Declared::default() }),
-        folder: text.folder.clone(),
+        beside: text.beside,
     };
     let vars = vars::resolve(root.member("vars"), overrides, &bare, &scope, &mut problems);
     let steps: &[Node] = match root.member("steps").map(|node| &node.kind) {
@@ -144,7 +144,6 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
         name,
         label: text.label,
         digest: text.digest,
-        folder: text.folder,
         deadline,
         on_failure: settings.on_failure,
         hold_for: settings.hold_for,

@@ -1,7 +1,7 @@
-//! What every part of one playbook shares: its source, its declared names and its folder; and the way from a node to a typed value.
+//! What every part of one playbook shares: its source, its declared names and the files beside it; and the way from a node to a typed value.
 
 use std::cell::Cell;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use super::shape::{Complaint, Shape};
 use super::source::{Mark, Source};
 use super::value::{Content, Reader, Value};
 use super::{Problem, Problems};
-use crate::host::documents;
+use crate::host::documents::Beside;
 
 /// Why there is no value.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub struct Frame {
     pub source: Arc<Source>,
     /// What its expressions may name.
     pub declared: Arc<Declared>,
-    /// Where its other files are.
-    pub folder: PathBuf,
+    /// Its other files.
+    pub beside: Beside,
 }
 
 impl Frame {
@@ -98,12 +98,13 @@ impl Frame {
             let problem = self.source.problem(mark, format!("`{path}` must lie beside the playbook"));
             return Err(problem.hint("a template's path is relative to the playbook's folder, without `..`"));
         }
-        let whole = self.folder.join(relative);
-        let bytes = documents::read(&whole, super::yaml::LARGEST)
-            .map_err(|error| self.source.problem(mark, format!("the template `{path}` cannot be read: {error}")))?;
+        let bytes = self.beside.read(relative, super::yaml::LARGEST).map_err(|error| {
+            let problem = self.source.problem(mark, format!("the template `{path}` cannot be read: {error}"));
+            Problem { hint: error.advice().map(str::to_owned), ..problem }
+        })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| self.source.problem(mark, format!("the template `{path}` is not UTF-8 text")))?;
-        Ok((Source::new(&whole.display().to_string(), &text), text))
+        Ok((Source::new(&self.beside.name_of(relative), &text), text))
     }
 
     /// A value as a type, checked against the type's shape first.

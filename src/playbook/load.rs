@@ -1,15 +1,17 @@
 //! Where a playbook comes from, and what overrides its variables.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::document::Text;
-use super::{Problem, Problems, yaml};
-use crate::host::documents::{self, remote};
+use super::{Problem, Problems};
+use crate::host::documents::archive::{self, Archive};
+use crate::host::documents::{self, Beside, PLAYBOOK, remote};
 
 /// Where a playbook comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
-    /// A file, or a folder with a `playbook.yaml`.
+    /// A file, or a folder with a `playbook.yaml`. Like every other location it may be a `.tar.gz` of such a folder.
     Path(PathBuf),
     /// `s3://bucket/key`, optionally `#sha256=…`.
     S3(String),
@@ -84,13 +86,22 @@ pub fn fetch(location: &Location) -> Result<Text, Problems> {
                 let problem = Problem::nowhere(format!("`{address}` needs `#sha256=…`"));
                 return Err(problem.hint("whoever can change that page could run anything here as root").into());
             };
-            (address, verified(remote::https(address, digest, yaml::LARGEST as u64), Some(digest))?)
+            (address, verified(remote::https(address, digest, archive::LARGEST as u64), Some(digest))?)
         }
         Location::UserData => ("user-data", verified(remote::user_data(), None)?),
     };
-    let name = written.rsplit('/').next().unwrap_or(written);
-    let stem = name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("playbook");
-    text(written.to_owned(), stem.to_owned(), PathBuf::new(), bytes)
+    let label = shown(written);
+    let name = label.rsplit('/').next().unwrap_or_default();
+    let stem = name.split('.').next().filter(|stem| !stem.is_empty()).unwrap_or("playbook").to_owned();
+    whole(label, stem, Beside::Nothing, bytes)
+}
+
+/// An address without what may be a key to it: a presigned query, a password.
+fn shown(address: &str) -> String {
+    let address = address.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let (host, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    format!("{scheme}://{}{path}", host.rsplit('@').next().unwrap_or_default())
 }
 
 /// An address and the digest pinned to it.
@@ -103,10 +114,7 @@ fn pinned(url: &str) -> Result<(&str, Option<&str>), Problem> {
 }
 
 fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Result<Vec<u8>, Problem> {
-    let bytes = fetched.map_err(|error| {
-        let problem = Problem::nowhere(error.to_string());
-        Problem { hint: error.advice().map(str::to_owned), ..problem }
-    })?;
+    let bytes = fetched.map_err(Problem::from_error)?;
     let found = sha256(&bytes);
     match digest {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&found) => {
@@ -118,20 +126,35 @@ fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Res
 }
 
 fn from_path(path: &Path) -> Result<Text, Problems> {
-    let file = if documents::is_folder(path) { path.join("playbook.yaml") } else { path.to_owned() };
-    let bytes = documents::read(&file, yaml::LARGEST).map_err(|error| Problem::nowhere(error.to_string()))?;
+    let file = if documents::is_folder(path) { path.join(PLAYBOOK) } else { path.to_owned() };
+    let bytes = documents::read(&file, archive::LARGEST).map_err(|error| Problem::nowhere(error.to_string()))?;
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     // `folder/playbook.yaml` is called like its folder.
-    let named = if file.file_name().is_some_and(|name| name == "playbook.yaml") { &folder } else { &file };
+    let named = if file.file_name().is_some_and(|name| name == PLAYBOOK) { &folder } else { &file };
     let stem = named.file_stem().map_or_else(|| "playbook".to_owned(), |stem| stem.to_string_lossy().into_owned());
-    text(file.display().to_string(), stem, folder, bytes)
+    whole(file.display().to_string(), stem, Beside::Folder(folder), bytes)
 }
 
-fn text(label: String, stem: String, folder: PathBuf, bytes: Vec<u8>) -> Result<Text, Problems> {
+/// A playbook, or an archive with a playbook: its bytes tell.
+fn whole(label: String, stem: String, beside: Beside, bytes: Vec<u8>) -> Result<Text, Problems> {
     let digest = sha256(&bytes);
+    let (label, stem, beside, bytes) = if archive::is_archive(&bytes) {
+        let archive = Archive::unpack(&label, &bytes).map_err(Problem::from_error)?;
+        let playbook = archive.file(Path::new(PLAYBOOK)).unwrap_or_default().to_vec();
+        let folder = archive.folder().file_name().map(|name| name.to_string_lossy().into_owned());
+        let stem = folder.unwrap_or_else(|| stem.trim_end_matches(".tar").to_owned());
+        (archive.name_of(Path::new(PLAYBOOK)), stem, Beside::Archive(Arc::new(archive)), playbook)
+    } else {
+        (label, stem, beside, bytes)
+    };
     match String::from_utf8(bytes) {
-        Ok(content) => Ok(Text { label, stem, folder, content, digest }),
-        Err(_) => Err(Problem::nowhere(format!("`{label}` is not UTF-8 text")).into()),
+        Ok(content) if !content.contains('\0') => Ok(Text { label, stem, beside, content, digest }),
+        _ => {
+            let problem = Problem::nowhere(format!("`{label}` is neither text in UTF-8 nor a `.tar.gz`"));
+            Err(problem
+                .hint("a playbook is YAML; with the files beside it, it may come in a tar archive compressed by gzip")
+                .into())
+        }
     }
 }
 
@@ -145,44 +168,4 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_location_is_known_by_its_form() {
-        for (text, location) in [
-            ("a/b.yaml", Location::Path("a/b.yaml".into())),
-            ("s3://b/k", Location::S3("s3://b/k".into())),
-            ("ssm:/n", Location::Parameter("ssm:/n".into())),
-            ("https://h/p#sha256=x", Location::Https("https://h/p#sha256=x".into())),
-            ("user-data", Location::UserData),
-        ] {
-            assert_eq!(text.parse(), Ok(location));
-        }
-        assert!("http://h/p".parse::<Location>().unwrap_err().contains("cannot come from `http:`"));
-    }
-
-    #[test]
-    fn a_folder_has_a_playbook_and_gives_it_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let own = folder.path().join("shop");
-        std::fs::create_dir(&own).unwrap();
-        std::fs::write(own.join("playbook.yaml"), "abc").unwrap();
-        let text = fetch(&Location::Path(own.clone())).unwrap();
-        assert_eq!((text.stem.as_str(), text.folder.as_path(), text.content.as_str()), ("shop", own.as_path(), "abc"));
-        assert_eq!(text.digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        let absent = fetch(&Location::Path(folder.path().join("none.yaml"))).err().unwrap();
-        assert!(absent.0[0].message.contains("none.yaml"));
-    }
-
-    #[test]
-    fn a_pin_is_compared_before_anything_is_read() {
-        let pin = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(verified(Ok(b"abc".to_vec()), Some(pin)).unwrap(), b"abc");
-        assert!(verified(Ok(b"abd".to_vec()), Some(pin)).unwrap_err().message.contains("not `ba7816bf"));
-        assert_eq!(pinned(&format!("s3://b/k#sha256={pin}")).unwrap(), ("s3://b/k", Some(pin)));
-        assert_eq!(pinned("s3://b/k#md5=1").unwrap_err().message, "`#md5=1` is no digest");
-        let unpinned = fetch(&Location::Https("https://example.org/p.yaml".into())).err().unwrap();
-        assert_eq!(unpinned.0[0].message, "`https://example.org/p.yaml` needs `#sha256=…`");
-    }
-}
+mod tests;

@@ -38,6 +38,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 use crate::host::aws::SecretSource;
+use crate::host::documents::Beside;
 use crate::logs::settings::LogSettings;
 use crate::step::fields::Span;
 use crate::steps::STEP_TYPES;
@@ -51,8 +52,6 @@ pub struct Playbook {
     pub label: String,
     /// sha256 of its bytes, in hexadecimal.
     pub digest: String,
-    /// The folder that `source:` and `template:` files are found in.
-    pub folder: std::path::PathBuf,
     /// The run's only clock, from the top of the run.
     pub deadline: Span,
     /// What the verdict says when a step fails.
@@ -123,6 +122,12 @@ impl Playbook {
     /// Every problem of the playbook and of the overrides; or the one reason why it could not be had at all.
     pub fn load(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
         document::read(load::fetch(location)?, overrides, STEP_TYPES)
+    }
+
+    /// Where `source:` and `template:` files are found.
+    #[must_use]
+    pub fn beside(&self) -> &Beside {
+        &self.frame.beside
     }
 
     /// The secrets to fetch, by name, in the order written.

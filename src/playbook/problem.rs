@@ -36,6 +36,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem without a place, which somebody else has found.
+    pub fn from_error(error: Error) -> Self {
+        Self { hint: error.advice().map(str::to_owned), ..Self::nowhere(error.to_string()) }
+    }
+
     /// A problem without a place in a file.
     pub fn nowhere(message: impl Into<String>) -> Self {
         Self { position: None, excerpt: None, message: message.into(), hint: None }

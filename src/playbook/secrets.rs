@@ -18,6 +18,7 @@ use super::value::Content;
 use super::{Fetched, Problem, Problems, Scope};
 use crate::error::{Error, Kind, Result};
 use crate::host::aws::SecretSource;
+use crate::host::documents::Beside;
 use crate::secret::{Secret, Sensitive};
 
 /// The long form of a secret.
@@ -70,7 +71,7 @@ fn entry(node: &Node, source: &Source, problems: &mut Vec<Problem>) -> Option<En
     if !matches!(node.kind, NodeKind::Map(_)) {
         return Some(Entry { from: node.clone(), secret: None });
     }
-    let frame = Frame { source: Arc::new(Source::new("", "")), declared: Arc::default(), folder: std::path::PathBuf::new() };
+    let frame = Frame { source: Arc::new(Source::new("", "")), declared: Arc::default(), beside: Beside::Nothing };
     let mut value = frame.unevaluated(node);
     let complaints = Shape::of::<Declaration>().fit(&mut value);
     if complaints.is_empty() {

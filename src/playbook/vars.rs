@@ -1,5 +1,6 @@
 //! Variables: declared in the playbook, overridden by files beside it and by the command line, resolved before anything else is read.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -12,7 +13,8 @@ use super::node::{Node, NodeKind};
 use super::shape::{Shape, did_you_mean};
 use super::source::{Mark, Source};
 use super::{Overrides, Problem, Scope, yaml};
-use crate::host::documents;
+use crate::error::Kind;
+use crate::host::documents::{self, Beside};
 
 /// The keys by which a map is known to be a declaration and not a value.
 const DECLARATION: [&str; 4] = ["required", "default", "one_of", "description"];
@@ -38,7 +40,7 @@ struct Given {
 pub fn resolve(block: Option<&Node>, overrides: &Overrides, frame: &Frame, scope: &Scope, problems: &mut Vec<Problem>) -> Vars {
     let declared = declarations(block, &frame.source, problems);
     let names: Vec<String> = declared.iter().map(|var| var.name.clone()).collect();
-    let mut given = given(overrides, &declared, problems);
+    let mut given = given(overrides, &declared, &frame.beside, problems);
     let mut scope = scope.clone();
     let mut above = Declared::default();
     for var in &declared {
@@ -51,7 +53,7 @@ pub fn resolve(block: Option<&Node>, overrides: &Overrides, frame: &Frame, scope
             }
         };
         if let Some(Given { node, source }) = value {
-            let frame = Frame { source, declared: Arc::new(above.clone()), folder: frame.folder.clone() };
+            let frame = Frame { source, declared: Arc::new(above.clone()), beside: frame.beside.clone() };
             if let Some(json) = value_of(&node, &frame, &scope, problems) {
                 problems.extend(var.refuses(&json, &node, &frame.source));
                 scope.vars.insert(var.name.clone(), json);
@@ -202,19 +204,14 @@ fn for_secrets(node: &Node, frame: &Frame, problems: &mut Vec<Problem>) {
 }
 
 /// The overrides by name, the last one winning.
-fn given(overrides: &Overrides, declared: &[Var], problems: &mut Vec<Problem>) -> IndexMap<String, Given> {
+fn given(overrides: &Overrides, declared: &[Var], beside: &Beside, problems: &mut Vec<Problem>) -> IndexMap<String, Given> {
     let mut all = IndexMap::new();
     let names = || declared.iter().map(|var| var.name.as_str());
     for path in &overrides.files {
-        let label = path.display().to_string();
-        let text = match documents::read(path, yaml::LARGEST).map(String::from_utf8) {
-            Ok(Ok(text)) => text,
-            Ok(Err(_)) => {
-                problems.push(Problem::nowhere(format!("`{label}` is not UTF-8 text")));
-                continue;
-            }
-            Err(error) => {
-                problems.push(Problem::nowhere(error.to_string()));
+        let (label, text) = match file_of_vars(path, beside) {
+            Ok(found) => found,
+            Err(problem) => {
+                problems.push(problem);
                 continue;
             }
         };
@@ -252,6 +249,25 @@ fn given(overrides: &Overrides, declared: &[Var], problems: &mut Vec<Problem>) -
         }
     }
     all
+}
+
+/// The name and the text of a file of variables: one of this machine, or else one that came with the playbook.
+fn file_of_vars(path: &Path, beside: &Beside) -> Result<(String, String), Problem> {
+    let (label, read) = match documents::read(path, yaml::LARGEST) {
+        Err(error) if error.kind() == Kind::Missing && beside.is_in_archive(path) => {
+            (beside.name_of(path), beside.read(path, yaml::LARGEST))
+        }
+        read => (path.display().to_string(), read),
+    };
+    let bytes = read.map_err(|error| match (error.kind(), beside) {
+        (Kind::Missing, Beside::Archive(_)) => Problem::from_error(error).hint("it is not in the playbook's archive either"),
+        (Kind::Missing, Beside::Nothing) => Problem::from_error(error)
+            .hint("a playbook from elsewhere brings its files of variables when it comes as a `.tar.gz`"),
+        _ => Problem::from_error(error),
+    })?;
+    String::from_utf8(bytes)
+        .map(|text| (label.clone(), text))
+        .map_err(|_| Problem::nowhere(format!("`{label}` is not UTF-8 text")))
 }
 
 /// `--set name=value`: text where the playbook's own value is quoted or no number, else read as YAML.

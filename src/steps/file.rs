@@ -38,6 +38,7 @@ pub struct File {
     #[schemars(extend("x-template" = true))]
     template: Option<Sensitive>,
     /// Where its bytes come from: a file beside the playbook, `s3://bucket/key`, or `https://…` with `sha256`.
+    #[schemars(extend("x-beside" = true))]
     source: Option<String>,
     /// Digest of the bytes from `source`, in hexadecimal.
     sha256: Option<String>,

@@ -11,6 +11,7 @@ symbolic link to the one of the first.
 A folder whose `case.yaml` says `refused: true` holds a playbook that no command accepts: `check.txt` is what `agent check` says.
 
 Settings: `arguments` (for every command), `run_arguments` (for `agent run` only), `run_exit` (0), `plan_exit` (10), `always` (why the second run does something),
+`location` (what the commands are given instead of `playbook.yaml`),
 `secrets` (name: value, given with --secrets-from), `systemd` (true: the machine is booted), `side_by_side` (true: what steps say is sorted), `uncut` (why the run is not cut short),
 `timeout` (seconds, 60).
 """
@@ -124,7 +125,7 @@ class Case:
         if command == "run":
             given += self.settings.get("run_arguments", [])
             given += ["--secrets-from", "/.case/secrets.yaml"] if self.secrets else []
-        return ["agent", command, *options, *given, "/.case/playbook.yaml"]
+        return ["agent", command, *options, *given, f"/.case/{self.settings.get('location', 'playbook.yaml')}"]
 
     def values(self) -> List[str]:
         """Every secret value that the redactor searches for."""

@@ -108,7 +108,7 @@ fn load_in(folder: &std::path::Path, text: &str, set: &[(&str, &str)]) -> Result
     let text = Text {
         label: "p".into(),
         stem: "stem".into(),
-        folder: folder.to_owned(),
+        beside: Beside::Folder(folder.to_owned()),
         content: text.to_owned(),
         digest: String::new(),
     };
@@ -425,7 +425,7 @@ fn vars_files_are_checked_for_unknown_names() {
     let overrides = Overrides { files: vec![file.clone()], values: Vec::new() };
     let load = || {
         let content = "version: 1\nvars: { user: a }\nsteps: []\n".to_owned();
-        let text = Text { label: "p".into(), stem: "s".into(), folder: ".".into(), content, digest: String::new() };
+        let text = Text { label: "p".into(), stem: "s".into(), beside: Beside::Nothing, content, digest: String::new() };
         read(text, &overrides, TYPES)
     };
     assert_eq!(said(load()), ["2:1 the playbook has no variable `usr`; did you mean `user`?"]);

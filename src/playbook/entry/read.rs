@@ -1,5 +1,6 @@
 //! Reads one entry of `steps:`: exactly one type, the common keys, and everything that can be known to be wrong before a run.
 
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -18,6 +19,9 @@ use crate::step::fields::Span;
 
 /// The annotation of a field that names a template file and is given the rendered text.
 pub const TEMPLATE: &str = "x-template";
+
+/// The annotation of a field that may name a file beside the playbook.
+pub const BESIDE: &str = "x-beside";
 
 /// What every step may say beside its type.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -92,6 +96,7 @@ pub fn read(number: usize, node: &Node, document: &Read<'_>, problems: &mut Vec<
     });
     check_needs(node.member("needs"), needs.as_deref().unwrap_or_default(), document, problems);
     check_templates(&fields, &shape, document, &mut uses, problems);
+    check_files(&fields, &shape, document, problems);
 
     let mut value = document.frame.unevaluated(&fields);
     problems.extend(document.frame.fit(&shape, &mut value).err().map(|found| found.0).unwrap_or_default());
@@ -300,6 +305,22 @@ fn check_templates(fields: &Node, shape: &Shape, document: &Read<'_>, uses: &mut
                 let mark = crate::playbook::source::Mark { line, column: 1 };
                 problems.push(source.problem(mark, format!("this is no template: {message}")));
             }
+        }
+    }
+}
+
+/// Files beside the playbook whose names are literal are there, or a step would find out when others have changed the machine.
+fn check_files(fields: &Node, shape: &Shape, document: &Read<'_>, problems: &mut Vec<Problem>) {
+    for (_, node) in fields.members().iter().filter(|(key, _)| shape.field_says(&key.text, BESIDE)) {
+        let Some(path) = node.text().filter(|text| !text.is_empty() && !text.contains("://") && !expression::is_in(text)) else {
+            continue;
+        };
+        // A path that leads elsewhere is the step's own complaint.
+        if Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+            && let Err(error) = document.frame.beside.require(Path::new(path))
+        {
+            let problem = document.frame.source.problem(node.mark, error.to_string());
+            problems.push(Problem { hint: error.advice().map(str::to_owned), ..problem });
         }
     }
 }

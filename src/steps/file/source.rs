@@ -78,9 +78,8 @@ impl Source {
     pub fn content(&self, facts: &Facts) -> Result<Answer<Sensitive>> {
         let bytes = match self {
             Self::Beside(path, _) => {
-                let path = facts.playbook_folder().join(path);
-                let read = facts.read(&path).doing(|| "reading `source`".to_owned())?;
-                public(read.ok_or_else(|| Error::new(Kind::Playbook, format!("there is no file `{}`", path.display())))?)
+                let bytes = facts.read_beside(path).doing(|| "reading `source`".to_owned())?;
+                public(bytes)
             }
             Self::Object { bucket, key, .. } => match facts.object(bucket, key)? {
                 // What S3 holds may be anybody's key: nobody sees it.

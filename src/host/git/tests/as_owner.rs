@@ -10,6 +10,7 @@ use super::server::Server;
 use super::{Project, has};
 use crate::host::aws::Aws;
 use crate::host::deadline::Deadline;
+use crate::host::documents::Beside;
 use crate::host::git::{Place, Source, Wish};
 use crate::host::{Facts, Host, StepScope, World, WorldOptions};
 use crate::secret::{Redactor, Sensitive};
@@ -32,7 +33,7 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
         fingerprints: Arc::default(),
         lines: Arc::new(|_| {}),
         waiting: Arc::new(|_| {}),
-        playbook_folder: Arc::new("/".into()),
+        beside: Beside::Nothing,
     };
     Facts::new(World::new(options, Aws::new(runtime.handle().clone())), scope)
 }
