@@ -33,6 +33,7 @@ pub mod run_lock;
 pub mod sources;
 pub mod ssh_files;
 pub mod starts;
+pub mod bounded_lines;
 pub mod state;
 pub mod systemd;
 pub mod users;

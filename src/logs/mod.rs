@@ -6,6 +6,8 @@
 mod batch;
 mod checkpoint;
 pub mod control;
+pub mod complaints;
+pub mod delivery;
 pub mod emf;
 pub mod figures;
 mod journal;

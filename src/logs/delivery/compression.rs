@@ -1,0 +1,63 @@
+//! Requests leave compressed where that pays: level 1, which costs the least for each byte it saves.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+
+use crate::host::aws::LogBody;
+
+/// Whether requests are compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// With gzip, from a size on.
+    #[default]
+    Gzip,
+    /// Never.
+    None,
+}
+
+/// Below this, what is saved is not worth a header.
+const WORTH_IT: usize = 1024;
+
+impl Compression {
+    /// The request as it leaves.
+    pub(super) fn pack(self, body: Bytes, events: usize) -> LogBody {
+        if self == Self::Gzip
+            && body.len() > WORTH_IT
+            && let Some(smaller) = squeeze(&body)
+        {
+            return LogBody { bytes: smaller, gzip: true, events };
+        }
+        LogBody { bytes: body, gzip: false, events }
+    }
+}
+
+/// `None` where it would not get smaller.
+fn squeeze(body: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::new(1));
+    encoder.write_all(body).ok()?;
+    let smaller = encoder.finish().ok()?;
+    (smaller.len() < body.len()).then(|| smaller.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn what_gets_smaller_is_compressed_and_nothing_else() {
+        let lines = Bytes::from("2026-11-21 INFO a line like many others\n".repeat(1000));
+        let packed = Compression::Gzip.pack(lines.clone(), 3);
+        assert!(packed.gzip && packed.events == 3 && packed.bytes.len() < lines.len() / 4);
+        let mut back = Vec::new();
+        flate2::read::GzDecoder::new(&*packed.bytes).read_to_end(&mut back).unwrap();
+        assert_eq!(back, lines);
+        assert!(!Compression::None.pack(lines.clone(), 3).gzip);
+        assert!(!Compression::Gzip.pack(lines.slice(..500), 1).gzip);
+        let noise: Vec<u8> = (0..5000).map(|_| rand::random()).collect();
+        assert!(!Compression::Gzip.pack(noise.into(), 1).gzip);
+    }
+}

@@ -1,0 +1,76 @@
+//! Makes what a request turned out to lack. Nobody asks first: a fleet's groups are usually there, and asking has the smallest quota.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::gate::Patience;
+use super::pause::Pause;
+use crate::error::Error;
+use crate::host::aws::{Class, LogStore, Told};
+use crate::host::retry::jitter;
+use crate::logs::outbox::Destination;
+
+/// A fleet that boots at once makes its streams within this time, not in one moment.
+const SPREAD: Duration = Duration::from_secs(2);
+/// The call that sets a retention has a small quota.
+const AGAIN: Patience = Patience { first: Duration::from_secs(2), longest: Duration::from_mins(5) };
+
+/// The stream, and before it the group with its tags if that is missing too.
+pub(super) fn make(service: &dyn LogStore, pause: &Pause, to: &Destination) -> Told<()> {
+    pause.wait(jitter(SPREAD));
+    match service.make_stream(&to.group, &to.stream) {
+        Err(refusal) if refusal.class == Class::Missing => {
+            service.make_group(&to.group, &to.tags)?;
+            service.make_stream(&to.group, &to.stream)
+        }
+        made => made,
+    }
+}
+
+/// Retentions that are still to be set. Nothing waits for them: logs that are kept for too long are better than none.
+#[derive(Default)]
+pub(super) struct Retentions(Mutex<BTreeMap<String, Owed>>);
+
+struct Owed {
+    days: i32,
+    tries: u32,
+    not_before: Instant,
+}
+
+impl Retentions {
+    /// A stream of this group was made. Whoever made the group may not have got as far as its retention.
+    pub(super) fn owe(&self, to: &Destination, now: Instant) {
+        if let Some(days) = to.days {
+            self.lock().insert(to.group.clone(), Owed { days, tries: 0, not_before: now });
+        }
+    }
+
+    /// Sets that of the group, if it is to be set and it is time. What the service will not do is an error.
+    pub(super) fn pay(&self, service: &dyn LogStore, group: &str, now: Instant) -> Result<(), Error> {
+        let days = match self.lock().get_mut(group) {
+            Some(owed) if owed.not_before <= now => {
+                owed.not_before = now + jitter(AGAIN.after(owed.tries));
+                owed.tries = owed.tries.saturating_add(1);
+                owed.days
+            }
+            _ => return Ok(()),
+        };
+        match service.keep(group, days) {
+            Ok(()) => {
+                self.lock().remove(group);
+                Ok(())
+            }
+            Err(refusal) if matches!(refusal.class, Class::Denied | Class::Content | Class::Other) => {
+                self.lock().remove(group);
+                Err(refusal.error)
+            }
+            // Missing too: a group that was just made is not always there at once.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Owed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
