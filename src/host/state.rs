@@ -52,6 +52,23 @@ impl StateFolder {
             .doing(|| format!("writing the record `{}`", path.display()))
     }
 
+    /// The same, and what was recorded under this name before is kept under the other one. After a crash at least one is whole.
+    ///
+    /// # Errors
+    /// When it cannot be written; what was there is there then, under one of the names.
+    pub fn write_and_keep(&self, name: &str, previous: &str, content: &[u8]) -> Result<()> {
+        let next = format!("{name}.next");
+        self.write(&next, content)?;
+        let moved = || match std::fs::rename(self.0.join(name), self.0.join(previous)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => {
+                std::fs::rename(self.0.join(&next), self.0.join(name))?;
+                sync_folder(&self.0)
+            }
+        };
+        moved().doing(|| format!("writing the record `{}`", self.0.join(name).display()))
+    }
+
     /// Forgets what is recorded under this name. Nothing there is fine.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What is wrong is said once when it begins and once when it is over, however often it is met in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Says one sentence to whoever follows the run.
@@ -11,13 +11,14 @@ pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct Complaints {
     say: Say,
     standing: Arc<Mutex<BTreeMap<String, String>>>,
+    mentioned: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Complaints {
     /// None yet; this says them.
     #[must_use]
     pub fn new(say: Say) -> Self {
-        Self { say, standing: Arc::default() }
+        Self { say, standing: Arc::default(), mentioned: Arc::default() }
     }
 
     /// Something is wrong about this. Said if it was not wrong before; whoever asks for the trouble hears the latest.
@@ -34,6 +35,13 @@ impl Complaints {
     pub fn settle(&self, about: &str, sentence: &str) {
         let known = self.lock().remove(about);
         if known.is_some() {
+            (self.say)(sentence);
+        }
+    }
+
+    /// Something to know about this, which is no trouble that could be over. Said the first time.
+    pub fn mention(&self, about: &str, sentence: &str) {
+        if self.mentioned.lock().unwrap_or_else(PoisonError::into_inner).insert(about.to_owned()) {
             (self.say)(sentence);
         }
     }
@@ -65,7 +73,12 @@ mod tests {
         assert_eq!(complaints.trouble().as_deref(), Some("a is worse"));
         complaints.settle("a", "a is over");
         complaints.settle("a", "a is over");
+        complaints.settle("b", "b is over");
+        complaints.mention("a", "a is odd");
+        complaints.mention("a", "a is still odd");
+        assert_eq!(complaints.trouble(), None);
         complaints.raise("a", "a is wrong again");
-        assert_eq!(*said.lock().unwrap(), ["a is wrong", "b is wrong", "a is over", "a is wrong again"]);
+        let expected = ["a is wrong", "b is wrong", "a is over", "b is over", "a is odd", "a is wrong again"];
+        assert_eq!(*said.lock().unwrap(), expected);
     }
 }

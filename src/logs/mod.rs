@@ -13,6 +13,7 @@ pub mod figures;
 mod journal;
 pub mod limits;
 pub mod outbox;
+pub mod places;
 mod queue;
 mod send;
 pub mod secrets;

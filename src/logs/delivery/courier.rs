@@ -106,7 +106,7 @@ impl Courier {
                 self.refused.store(0, Ordering::Relaxed);
                 self.recovered(to);
                 if let Err(error) = self.retentions.pay(&*self.service, &to.group, self.pause.now()) {
-                    self.complaints.raise(
+                    self.complaints.mention(
                         &about("retention", to),
                         &format!("the retention of `{}` is not what was asked for: {error}", to.group),
                     );
@@ -227,7 +227,7 @@ impl Courier {
                 "log lines for `{}` were refused for their time, and are shipped with the time at which they are sent; is the clock right?",
                 to.group
             );
-            self.complaints.raise(&about("time", to), &said);
+            self.complaints.mention(&about("time", to), &said);
             let now = jiff::Timestamp::now().as_millisecond() + stored.skew;
             match self.insist(batch, &end, Some(now))? {
                 Ok(again) => {
@@ -281,7 +281,7 @@ impl Courier {
                 Ok(true) => {
                     self.figures.count(Figure::DeadLettered, 1_u64);
                     self.complaints.settle(ABOUT, "log lines that the service does not take are kept again");
-                    self.complaints.raise(
+                    self.complaints.mention(
                         &about("dead letter", batch.to()),
                         &format!(
                             "the service does not take some log lines for `{}`, which are kept in a file: {because}",
@@ -292,7 +292,7 @@ impl Courier {
                 }
                 Ok(false) => {
                     self.figures.count(Figure::DroppedDeadLettersFull, 1_u64);
-                    self.complaints.raise(
+                    self.complaints.mention(
                         "dead letters are full",
                         "the file of log lines that the service does not take is full: more of them are lost, and counted",
                     );
