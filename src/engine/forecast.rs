@@ -35,10 +35,16 @@ pub enum Forecast {
 ///
 /// # Errors
 /// Whatever keeps its check from telling and has nothing to do with what is pending.
-pub fn judge(step: &dyn AnyStep, uses: &[String], facts: &Facts, pending: &[Pending], is_root: bool) -> Result<Forecast> {
-    let touches = step.touches();
+pub fn judge(
+    step: &dyn AnyStep,
+    touches: &Touches,
+    uses: &[String],
+    facts: &Facts,
+    pending: &[Pending],
+    is_root: bool,
+) -> Result<Forecast> {
     // Looking would cost time and tell nothing: whatever it answers is about a machine that will not be there any more.
-    if let Some(earlier) = pending.iter().rev().find(|earlier| depends_on(&touches, uses, earlier)) {
+    if let Some(earlier) = pending.iter().rev().find(|earlier| depends_on(touches, uses, earlier)) {
         return Ok(Forecast::Unknown(cannot_tell(earlier), None));
     }
     match step.check(facts) {

@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::homes::Homes;
 use super::job::About;
 use crate::error::{Error, Kind, Result};
+use crate::host::users;
 use crate::playbook::{Entry, Scope};
 use crate::step::{Thing, Touches};
 
@@ -71,10 +73,12 @@ impl Graph {
     pub fn of_entries(entries: &[Entry], scope: &Scope) -> Result<Self> {
         let abouts: Vec<About> = entries.iter().map(About::from).collect();
         let touches = entries.iter().map(|entry| entry.touches(scope)).collect::<Result<Vec<_>>>()?;
-        Self::build(&abouts.iter().collect::<Vec<_>>(), &touches)
+        let homes = Homes::gather(&touches, users::homes());
+        let located: Vec<_> = touches.into_iter().map(|touches| touches.map(|touches| homes.locate(touches))).collect();
+        Self::build(&abouts.iter().collect::<Vec<_>>(), &located)
     }
 
-    /// The order of steps that say this of themselves.
+    /// The order of steps that say this of themselves, homes found.
     ///
     /// # Errors
     /// When one names a step that is not above it.

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod event;
 pub mod forecast;
 pub mod graph;
+pub mod homes;
 pub mod horizon;
 pub mod job;
 pub mod locks;

@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use super::event::{Ending, Event, Failure};
 use super::forecast::Pending;
 use super::graph::Graph;
+use super::homes::Homes;
 use super::horizon::{GLANCE, Limit};
 use super::job::{About, Job};
 use super::turn::{self, Outcome, Turn};
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
+use crate::host::users;
 use crate::playbook::Scope;
 use crate::step::{Fingerprint, Touches};
 
@@ -60,6 +62,7 @@ pub struct Scheduler {
     graph: Graph,
     jobs: Vec<Arc<dyn Job>>,
     touches: Vec<Option<Touches>>,
+    homes: Arc<Homes>,
     states: Vec<State>,
     scope: Arc<Scope>,
     fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
@@ -79,6 +82,8 @@ impl Scheduler {
             .iter()
             .map(|job| job.touches(&scope).map_err(|error| error.doing(format!("evaluating {}", job.about().name()))))
             .collect::<Result<Vec<_>>>()?;
+        let homes = Homes::gather(&touches, users::homes());
+        let touches: Vec<_> = touches.into_iter().map(|touches| touches.map(|touches| homes.locate(touches))).collect();
         let abouts: Vec<&About> = jobs.iter().map(|job| job.about()).collect();
         let graph = Graph::build(&abouts, &touches)?;
         let states = jobs.iter().map(|_| State::Waiting).collect();
@@ -87,6 +92,7 @@ impl Scheduler {
             graph,
             jobs,
             touches,
+            homes: Arc::new(homes),
             states,
             scope: Arc::new(scope),
             fingerprints: Arc::default(),
@@ -148,6 +154,7 @@ impl Scheduler {
         let turn = Turn {
             job,
             scope: self.scope.clone(),
+            homes: self.homes.clone(),
             fingerprints: self.fingerprints.clone(),
             pending: self.pending_before(index),
             without_outputs: self.without_outputs(),

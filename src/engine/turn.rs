@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::attempt::{Attempt, milliseconds};
 use super::event::{Ending, Event, Failure, Teller, Timing};
 use super::forecast::{Forecast, Pending, cannot_tell, judge};
+use super::homes::Homes;
 use super::horizon::{Horizon, Limit};
 use super::job::Job;
 use super::locks::{Locks, Refused};
@@ -48,6 +49,8 @@ pub struct Setting {
 pub struct Turn {
     pub job: Arc<dyn Job>,
     pub scope: Arc<Scope>,
+    /// Where homes are.
+    pub homes: Arc<Homes>,
     pub fingerprints: Arc<HashMap<String, Option<Fingerprint>>>,
     /// Pending steps it waits for, in a dry-run.
     pub pending: Vec<Pending>,
@@ -116,7 +119,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         Rendered::Ready(step) => step,
         Rendered::Unknown { why } => return unknown(setting, turn, why),
     };
-    let touches = step.touches();
+    let touches = turn.homes.locate(step.touches());
     let ready = Instant::now();
     let names = if setting.dry_run { &[][..] } else { &touches.locks };
     let taken = setting.locks.take(names, about.number, &setting.horizon, |name, holder| {
@@ -145,7 +148,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
     };
     let facts = Facts::new(setting.world.clone(), scope);
     let mut outcome = if setting.dry_run {
-        forecast(setting, turn, step.as_ref(), &facts, voice)
+        forecast(setting, turn, step.as_ref(), &touches, &facts, voice)
     } else {
         carry_out(setting, turn, step.as_ref(), facts, voice, &limit)
     };
@@ -193,10 +196,10 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
     Outcome { changes, timing, ..outcome }
 }
 
-fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: &Facts, voice: &Voice) -> Outcome {
+fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, touches: &Touches, facts: &Facts, voice: &Voice) -> Outcome {
     let about = turn.job.about();
     let start = Instant::now();
-    let judged = judge(step, &about.uses, facts, &turn.pending, setting.is_root);
+    let judged = judge(step, touches, &about.uses, facts, &turn.pending, setting.is_root);
     let timing = Timing { check: milliseconds(start), ..Timing::default() };
     let outcome = match judged {
         Ok(Forecast::Known(finding)) => {

@@ -19,6 +19,11 @@ impl Databases {
         Self("/etc".into())
     }
 
+    /// All ordinary accounts of this machine.
+    pub fn accounts(&self) -> Result<Vec<Account>> {
+        Ok(self.read("passwd")?.lines().filter_map(account).collect())
+    }
+
     /// The account of this name.
     pub fn by_name(&self, name: &str, getent: &Getent<'_>) -> Result<Option<Account>> {
         let known = self.read("passwd")?.lines().filter_map(account).find(|account| account.name == name);

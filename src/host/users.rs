@@ -1,8 +1,10 @@
 //! Users and groups. `/etc/passwd` and `/etc/group` first, then `getent`, because a static binary has no NSS.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Facts;
+use super::accounts::Databases;
 use super::programs::Invocation;
 use crate::error::Result;
 
@@ -32,6 +34,13 @@ pub struct GroupFacts {
     pub gid: u32,
     /// Members that are listed, without those whose primary group it is.
     pub members: Vec<String>,
+}
+
+/// The home directories of this machine's own accounts, by name; none where their database cannot be read.
+#[must_use]
+pub fn homes() -> HashMap<String, PathBuf> {
+    let accounts = Databases::of_machine().accounts().unwrap_or_default();
+    accounts.into_iter().map(|account| (account.name, account.home)).collect()
 }
 
 impl Facts {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 pub enum Thing {
     /// A path; it overlaps with its parents and children.
     Path(PathBuf),
+    /// A path in the home of this user, wherever that is: the engine finds out and makes a path of it.
+    InHome(String, PathBuf),
     /// A user account.
     User(String),
     /// A group.
@@ -33,6 +35,7 @@ impl std::fmt::Display for Thing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Path(path) => write!(f, "`{}`", path.display()),
+            Self::InHome(user, below) => write!(f, "`~{user}/{}`", below.display()),
             Self::User(name) => write!(f, "user `{name}`"),
             Self::Group(name) => write!(f, "group `{name}`"),
             Self::Unit(name) => write!(f, "unit `{name}`"),
@@ -52,6 +55,8 @@ pub struct Touches {
     pub locks: Vec<&'static str>,
     /// Steps it names (`restart_on`, `on_change`): it comes after them.
     pub after: Vec<String>,
+    /// Where it puts homes, by user.
+    pub homes: Vec<(String, PathBuf)>,
 }
 
 impl Touches {
@@ -85,6 +90,19 @@ impl Touches {
     #[must_use]
     pub fn write_path(self, path: impl AsRef<Path>) -> Self {
         self.write(Thing::Path(path.as_ref().to_owned()))
+    }
+
+    /// Also writes this path in the home of this user.
+    #[must_use]
+    pub fn write_in_home(self, user: &str, below: impl AsRef<Path>) -> Self {
+        self.write(Thing::InHome(user.to_owned(), below.as_ref().to_owned()))
+    }
+
+    /// Also says that this is the home of this user.
+    #[must_use]
+    pub fn home(mut self, user: &str, path: impl AsRef<Path>) -> Self {
+        self.homes.push((user.to_owned(), path.as_ref().to_owned()));
+        self
     }
 
     /// Also depends on this account, when one is given.

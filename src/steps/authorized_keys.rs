@@ -144,10 +144,7 @@ impl Step for AuthorizedKeys {
     type Change = AuthorizedKeysChange;
 
     fn touches(&self) -> Touches {
-        // Where homes are by custom; another home is known only when the account is.
-        let home = if self.user == "root" { "/root".into() } else { PathBuf::from("/home").join(&self.user) };
-        let file = home.join(".ssh/authorized_keys");
-        Touches::nothing().read(Thing::User(self.user.clone())).read_path(&file).write_path(file)
+        Touches::nothing().read(Thing::User(self.user.clone())).write_in_home(&self.user, ".ssh/authorized_keys")
     }
 
     fn problems(&self) -> Vec<String> {

@@ -95,10 +95,12 @@ impl Step for SshKey {
     type Change = SshKeyChange;
 
     fn touches(&self) -> Touches {
-        // Where homes are by custom; another home is known only when the account is, and the file's name only from the key.
-        let home = if self.user == "root" { "/root".into() } else { PathBuf::from("/home").join(&self.user) };
-        let place = self.path.as_ref().map_or_else(|| home.join(".ssh"), |path| path.as_path().to_owned());
-        Touches::nothing().read(Thing::User(self.user.clone())).read_path(&place).write_path(place)
+        let touches = Touches::nothing().read(Thing::User(self.user.clone()));
+        match &self.path {
+            Some(path) => touches.write_path(path.as_path()),
+            // The file's name is known only from the key.
+            None => touches.write_in_home(&self.user, ".ssh"),
+        }
     }
 
     fn problems(&self) -> Vec<String> {

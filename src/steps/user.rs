@@ -195,11 +195,12 @@ impl Step for User {
 
     fn touches(&self) -> Touches {
         let groups = self.groups.iter().chain(&self.group);
-        groups
-            .fold(Touches::nothing(), |touches, group| touches.read(Thing::Group(group.clone())))
+        let touches = groups.fold(Touches::nothing(), |touches, group| touches.read(Thing::Group(group.clone())));
+        let touches = self.home.iter().fold(touches, |touches, home| touches.home(&self.name, home.as_path()));
+        touches
             .write(Thing::User(self.name.clone()))
             .write(Thing::Group(self.name.clone()))
-            .write_path(self.home_to_be())
+            .write_in_home(&self.name, "")
             .lock("accounts")
     }
 
