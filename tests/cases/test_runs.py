@@ -4,9 +4,11 @@ import json
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import cut
 import laws
+import pytest
 from instance import processes
 
 SLOW = """
@@ -145,3 +147,50 @@ def test_a_wrong_command_line_ends_with_2(write_case):
         assert (done.returncode, done.stdout) == (2, ""), f"{argv}: {done.stdout}{done.stderr}"
         assert done.stderr
     laws.nothing_written(machine)
+
+
+CONVERGING = """
+name: converging
+converge: MEANING
+steps:
+  - id: code
+    git: { url: "file:///.case/repository.git", revision: main, path: /srv/app }
+  - id: settings
+    file: { path: /srv/settings, content: "as wished\\n" }
+"""
+
+
+@pytest.mark.parametrize("meaning, code, app, settings", [
+    ("config", 0, "one", "as wished"),  # repaired, and stays on the revision that is deployed
+    ("all", 0, "two", "as wished"),  # and moves to the new one
+    ("report", 10, "one", "by hand"),  # neither, and says so
+])
+def test_what_a_timer_run_does_is_what_converge_says(write_case, meaning, code, app, settings):
+    outside = (Path(__file__).parent / "git/outside.sh").read_text()
+    outside += "git --git-dir=repository.git rev-parse v1^{commit} > one\ngit --git-dir=repository.git rev-parse main > two\n"
+    case = write_case(CONVERGING.replace("MEANING", meaning), outside_sh=outside)
+    machine = case.fresh()
+
+    def pushed(commit):
+        machine.run(["cp", f"/.case/{commit}", "/.case/repository.git/refs/heads/main"], 10)
+
+    def found():
+        return machine.run(["cat", "/srv/app/file", "/srv/settings"], 10).stdout.splitlines()
+
+    pushed("one")
+    first = machine.run(case.agent(), 30)
+    assert (first.returncode, found()) == (0, ["one", "as wished"]), first.stdout + first.stderr
+    pushed("two")
+    machine.run(["sh", "-c", "echo by hand > /srv/settings"], 10)
+    timer = machine.run(case.agent("--trigger", "timer"), 30)
+    assert (timer.returncode, found()) == (code, [app, settings]), timer.stdout + timer.stderr
+    told = timer.stdout + timer.stderr
+    assert ("update /srv/settings" in told, "move from `cc8aa76964` to `159582d5aa`" in told) == (True, meaning != "config"), told
+    outcome = json.loads(machine.run(["agent", "status", "--json"], 30).stdout)["outcome"]["is"]
+    assert outcome == ("drifted" if meaning == "report" else "converged")
+    # Whoever asks for a run by hand gets all of it, whatever the timer may.
+    assert machine.run(case.agent(), 30).returncode == 0
+    assert found() == ["two", "as wished"]
+    again = machine.run(case.agent("--trigger", "timer"), 30)
+    laws.nothing_to_do(again)
+    assert again.returncode == 0
