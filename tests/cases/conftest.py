@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import case as cases
+import laws
 import pytest
 from booted import Power
 from instance import root
@@ -62,5 +63,10 @@ def write_case(open_case, tmp_path):
 
 @pytest.fixture
 def case(request, open_case):
-    """The case that a test is parametrised with."""
-    return open_case(request.param)
+    """The case that a test is parametrised with. A test that did not hold it to every law has failed."""
+    laws.held.clear()
+    failed = request.session.testsfailed
+    it = open_case(request.param)
+    yield it
+    if request.session.testsfailed == failed:
+        assert laws.due(request.function.__name__, it.settings) <= laws.held, f"only these laws held: {sorted(laws.held)}"

@@ -56,7 +56,7 @@ def test_case(case):
     plan = machine.run(case.agent("--dry-run", "--diff"), case.timeout)
     laws.nothing_written(machine)
     assert plan.returncode == case.settings.get("plan_exit", 10), plan.stdout + plan.stderr
-    differences = [case.expect("plan.txt", cases.steady(plan.stdout + plan.stderr))]
+    differences = {"plan.txt": case.expect("plan.txt", cases.steady(plan.stdout + plan.stderr))}
 
     # The same as an account that owns nothing: it may know less, never more, and writes nothing either.
     other = machine.run([*cases.NOBODY, *case.agent("--dry-run", "--diff")], case.timeout)
@@ -67,7 +67,8 @@ def test_case(case):
     first = machine.run(case.agent(), case.timeout)
     assert first.returncode == case.settings.get("run_exit", 0), first.stdout + first.stderr
     after = machine.after(case.values())
-    differences += [case.expect("run.txt", case.in_order(cases.steady(first.stdout + first.stderr))), case.expect("after.txt", after)]
+    differences["run.txt"] = case.expect("run.txt", case.in_order(cases.steady(first.stdout + first.stderr)))
+    differences["after.txt"] = case.expect("after.txt", after)
     case.script(machine, "check.sh")
 
     # Law 3: a second run has nothing to do (a case says why if it has), and changes nothing.
@@ -82,8 +83,7 @@ def test_case(case):
     # Law 5: no secret value in any output or record.
     laws.no_secret(case, machine, [checked, plan, other, first, second])
 
-    if any(differences):
-        pytest.fail("\n".join(difference for difference in differences if difference), pytrace=False)
+    laws.as_expected(differences)
 
 
 @each(done_in_the_end)

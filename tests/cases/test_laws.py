@@ -52,6 +52,25 @@ def test_another_tree_is_another_tree(case, how):
     assert machine.after([]) != after
 
 
+def test_what_differs_from_the_folder_is_seen(case):
+    (case.folder / "after.txt").write_text("directory 0755 root:root /srv/made\n")
+    same, other = (case.expect("after.txt", f"directory {mode} root:root /srv/made\n") for mode in ("0755", "0700"))
+    laws.as_expected({"plan.txt": None, "run.txt": None, "after.txt": same})
+    for wrong in ({"plan.txt": None, "run.txt": None, "after.txt": other}, {"plan.txt": None, "run.txt": None}):
+        with pytest.raises((AssertionError, pytest.fail.Exception)):
+            laws.as_expected(wrong)
+
+
+def test_a_law_that_a_test_left_out_is_missed(case):
+    laws.held.clear()
+    laws.nothing_written(case.fresh())
+    assert laws.held == {"nothing_written"}
+    assert not laws.due("test_case", {}) <= laws.held and not laws.due("test_refused", {}) <= laws.held
+    every = set().union(*(laws.due(test, {}) for test in ("test_case", "test_refused", "test_no_secret_in_any_argv",
+                                                          "test_a_run_cut_short_is_finished_by_the_next")))
+    assert every == {name for name, function in vars(laws).items() if hasattr(function, "__wrapped__")}
+
+
 def test_a_run_after_a_cut_must_end_well_say_so_and_have_the_same_tree(case):
     machine = case.fresh()
     assert case.cut_after(machine, 1), "there was nothing to cut"
