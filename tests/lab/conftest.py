@@ -29,12 +29,13 @@ def lab():
 
 
 @pytest.fixture
-def aws(lab):
-    """The simulator's client, on an empty account."""
+def aws(lab, request):
+    """The simulator's client, on an empty account. A fault that never struck fails the test that made it: it has shown nothing."""
     control = lab.aws.control()
-    control.clear_faults()
     control.reset()
-    return control
+    yield control
+    if not getattr(request.node, "failed", False):
+        assert control.idle_faults() == [], "these faults never struck"
 
 
 @pytest.fixture

@@ -137,6 +137,10 @@ class Simulator:
         """The rules in force, with how often each has hit."""
         return self._call("GET", "faults")
 
+    def idle_faults(self) -> list[dict[str, Any]]:
+        """The rules since the last reset that have never hit, lifted ones too."""
+        return self._call("GET", "faults/idle")
+
     def clear_faults(self, rule: int | None = None) -> None:
         """Lift one rule or all."""
         self._call("DELETE", "faults" if rule is None else f"faults/{rule}")

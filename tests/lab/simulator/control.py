@@ -40,6 +40,7 @@ class Control:
             ("POST", r"pending", self._pending),
             ("GET", r"faults", lambda _: self._world.faults.list()),
             ("POST", r"faults", lambda request: self._world.faults.add(request)),
+            ("GET", r"faults/idle", lambda _: self._world.faults.idle()),
             ("DELETE", r"faults", self._clear_faults),
             ("DELETE", r"faults/(\d+)", self._remove_fault),
             ("GET", r"clock", self._clock),

@@ -85,7 +85,7 @@ class Faults:
         self._clock = clock
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
-        self.clear()
+        self.reset()
 
     def add(self, given: dict[str, Any]) -> dict[str, Any]:
         """Check a rule and put it in force; a typo must not make a test pass."""
@@ -130,15 +130,29 @@ class Faults:
         with self._lock:
             return [asdict(rule) for rule in self._rules]
 
+    def idle(self) -> list[dict[str, Any]]:
+        """Every rule since the last reset, lifted or in force, that has never hit: what was to be shown with it was not."""
+        with self._lock:
+            return [asdict(rule) for rule in [*self._lifted, *self._rules] if not rule.hits]
+
     def remove(self, rule_id: int) -> bool:
         """Lift one rule."""
         with self._lock:
-            before = len(self._rules)
+            lifted = [rule for rule in self._rules if rule.id == rule_id]
             self._rules = [rule for rule in self._rules if rule.id != rule_id]
-            return len(self._rules) < before
+            self._lifted += lifted
+            return bool(lifted)
 
     def clear(self) -> None:
         """Lift all rules and start the dice from the same seed again."""
         with self._lock:
+            self._lifted += self._rules
+            self._rules = []
+            self._random = random.Random(0)
+
+    def reset(self) -> None:
+        """The same, and nothing is remembered of them."""
+        with self._lock:
             self._rules: list[Rule] = []
+            self._lifted: list[Rule] = []
             self._random = random.Random(0)

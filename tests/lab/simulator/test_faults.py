@@ -220,6 +220,17 @@ def test_removing_one_rule(aws):
         aws.clear_faults(one)
 
 
+def test_a_rule_that_never_hit_is_known_after_it_was_lifted(aws):
+    one, two, three = (aws.fault("throttle", service=service, count=1) for service in ("ssm", "logs", "ec2"))
+    failure(aws, "ssm")
+    assert [rule["id"] for rule in aws.idle_faults()] == [two, three]
+    aws.clear_faults(two)
+    aws.clear_faults()
+    assert [rule["id"] for rule in aws.idle_faults()] == [two, three] and one not in (two, three)
+    aws.reset()
+    assert aws.idle_faults() == []
+
+
 def test_the_journal_shows_faults(aws):
     aws.fault("drop", service="ssm", count=1)
     with pytest.raises((OSError, http.client.HTTPException)):

@@ -87,7 +87,7 @@ class World:
             reset_model_data()
             self.groups.reset()
             self.machines.reset()
-            self.faults.clear()
+            self.faults.reset()
             self.credentials.reset()
             self.clock.reset()
             self.journal.clear()
