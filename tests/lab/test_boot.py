@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from scenario import until
 from simulator import s1
 
 USER_DATA = """#!/bin/sh
@@ -119,13 +120,13 @@ def test_a_wrong_host_key_is_seen(lab, instance):
 
 def test_a_suspended_instance_stands_still(instance):
     instance.exec(["systemd-run", "--unit=count", "sh", "-c", "while :; do date +%s%N > /run/count; sleep 0.05; done"])
-    instance.suspend()
     # /proc shows the guest's files without asking any of its processes.
     count = f"/proc/{instance.leader()}/root/run/count"
+    until(lambda: Path(count).exists(), 20, "the first count")
+    instance.suspend()
     time.sleep(0.2)
     before = Path(count).read_text()
     time.sleep(0.5)
     assert Path(count).read_text() == before
     instance.resume()
-    time.sleep(0.5)
-    assert Path(count).read_text() != before
+    until(lambda: Path(count).read_text() not in ("", before), 20, "counting on")

@@ -33,7 +33,7 @@ def member(aws, equip):
 
 def test_slow_answers_are_waited_for(aws, equip):
     agent = member(aws, equip)
-    rule = aws.fault("latency", service="imds", seconds=1.5)
+    rule = aws.fault("latency", service="imds", instance=agent.machine.name, seconds=1.5)
     run = agent.run(SECRET, trigger="boot")
     assert run.code == 0 and hits(aws, rule) > 2, run
     assert agent.machine.read("/srv/word") == f"a-word-nobody-knows of {agent.machine.name}"
@@ -42,10 +42,10 @@ def test_slow_answers_are_waited_for(aws, equip):
 
 def test_a_dry_run_asks_once_and_not_for_long(aws, equip):
     agent = member(aws, equip)
-    rule = aws.fault("latency", service="imds", seconds=2)
+    rule = aws.fault("latency", service="imds", instance=agent.machine.name, seconds=10)
     run = agent.run(FACTS, "--dry-run")
     assert run.code == 10 and list(run.endings.values()) == ["unknown"], run
-    assert run.seconds < 1 and hits(aws, rule) <= 1, run
+    assert run.seconds < 5 and hits(aws, rule) == 1, run
     aws.clear_faults()
     run = agent.run(FACTS, "--dry-run")
     assert list(run.endings.values()) == ["would_change"], run
@@ -63,7 +63,7 @@ def stranger(equip):
 
 def test_where_there_is_no_metadata_there_is_nobody_to_tell(aws, stranger):
     run = stranger.run(PLAIN, trigger="boot")
-    assert run.code == 0 and stranger.exists("/srv/plain") and run.seconds < 10, run
+    assert run.code == 0 and stranger.exists("/srv/plain") and run.seconds < 30, run
     assert any("nobody" in text for text in run.verdicts), run
     assert aws.journal(instance=stranger.machine.name) == []
 
@@ -76,10 +76,10 @@ def test_a_step_that_needs_it_says_so(stranger):
 @pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.full) for how in ("drop", "hang")])
 def test_an_instance_whose_metadata_never_answers_is_not_touched(aws, agent, how):
     """It looks like EC2 and must not be taken for a stranger: its verdict would be lost without a word."""
-    rule = aws.fault(how, service="imds")
+    rule = aws.fault(how, service="imds", instance=agent.machine.name)
     run = agent.run(PLAIN, trigger="boot")
     assert run.code == 1 and "metadata service" in run.said and "hint: " in run.said, run
-    assert hits(aws, rule) > 0 and run.seconds < 75, run
+    assert hits(aws, rule) > 0 and run.seconds < 90, run
     assert not agent.exists("/srv/plain")
 
 
@@ -98,7 +98,7 @@ def test_version_1_is_never_asked(aws, equip):
 
     # Nor when tokens are refused: then it is an error, not a reason to go back.
     aws.clear_journal()
-    rule = aws.fault("error", service="imds", action="PutToken", status=403, code="Forbidden")
+    rule = aws.fault("error", service="imds", instance=machine.name, action="PutToken", status=403, code="Forbidden")
     run = agent.run(FACTS)
     assert run.code == 1 and hits(aws, rule) > 0, run
     assert aws.journal(service="imds", instance=machine.name, action="Get") == []

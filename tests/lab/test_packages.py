@@ -1,6 +1,6 @@
 """Packages: what does not exist, and a package manager that somebody else is using."""
 
-import time
+from scenario import until
 
 MISSING = """
 version: 1
@@ -38,8 +38,7 @@ def test_a_lock_held_for_20_s_is_waited_for_and_its_holder_named(agent):
     machine = agent.machine
     machine.exec(["apt-get", "-q", "update"], timeout=300)
     machine.exec(["systemd-run", "--unit=holder", "python3", "-c", HOLDER])
-    while not agent.exists("/run/held"):
-        time.sleep(0.05)
+    until(lambda: agent.exists("/run/held"), 30, "the holder")
     pid = machine.exec(["systemctl", "show", "--property=MainPID", "--value", "holder"]).stdout.strip()
     run = agent.run(PRESENT, seconds=180)
     assert run.code == 0, run

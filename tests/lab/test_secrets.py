@@ -1,6 +1,6 @@
 """Secrets come before any change, or nothing happens at all."""
 
-from scenario import calls, hits
+from scenario import answers, calls, hits
 from simulator import s1
 
 PLAYBOOK = """
@@ -38,6 +38,18 @@ def test_all_missing_names_are_listed_before_anything_changes(aws, equip):
     assert not [value for value in PRESENT.values() if value in run.said]
 
 
+def test_missing_names_are_the_reason_a_boot_is_abandoned_for(aws, equip):
+    s1.create(aws, parameters={"/open/one": PRESENT["/open/one"]}, desired=0)
+    agent = equip(group=s1.GROUP, role=s1.ROLE)
+    aws.replacement(s1.GROUP, False)
+    run = agent.run(PLAYBOOK, trigger="boot")
+    assert run.code == 1 and answers(aws, agent.machine.name) == ["ABANDON by call"], run
+    assert not agent.exists("/srv/plain")
+    agent.machine.poweroff()
+    console = aws.console(agent.machine.name)
+    assert "/team/first" in console and "/team/second" in console and PRESENT["/open/one"] not in console, console[-3000:]
+
+
 def test_a_denied_name_is_named_with_the_action(aws, equip):
     agent = member(aws, equip, PRESENT)
     rule = aws.fault("access_denied", service="ssm", action="GetParameter*", name="/team/second")
@@ -68,8 +80,10 @@ def test_throttling_is_waited_out(aws, equip):
 
 
 def test_role_credentials_that_appear_after_10_s(aws, equip):
-    agent = member(aws, equip, PRESENT, credentials_after=10)
+    agent = member(aws, equip, PRESENT)
     instance = agent.machine.name
+    # Counted from now, however long the machine took to boot.
+    aws.attach(instance, credentials_after=10)
     run = agent.run(PLAYBOOK)
     assert run.code == 0, run
     roles = aws.journal(service="imds", instance=instance, name="*/iam/security-credentials*")

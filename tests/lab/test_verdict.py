@@ -85,10 +85,13 @@ def test_on_failure_continue(aws, member):
 
 
 def test_a_hook_that_is_not_there_yet_is_waited_for(aws, member):
-    aws.pending_for(8)
+    aws.pending_for(300)
     agent = member()
+    running = agent.start(playbook(), trigger="boot")
+    until(lambda: len(calls(aws, "CompleteLifecycleAction")) >= 2 or not running.alive(), 60, "two attempts that come too early")
     assert aws.instance(agent.machine.name)["lifecycle_state"] == "Pending"
-    run = agent.run(playbook(), trigger="boot")
+    aws.advance(300)
+    run = running.wait()
     assert run.code == 0, run
     refused = [call["error"] for call in calls(aws, "CompleteLifecycleAction")]
     assert 2 <= len(refused) < 20 and refused[-1] == "" and set(refused[:-1]) == {"ValidationError"}, refused
@@ -101,7 +104,7 @@ def test_a_hook_that_never_comes_is_given_up(aws, equip):
     s1.create(aws, desired=0, hooks=())
     agent = equip(group=s1.GROUP, role=s1.ROLE)
     run = agent.run(playbook(), trigger="boot")
-    assert run.code == 0 and run.seconds < 60, run
+    assert run.code == 0 and run.seconds < 90, run
     assert 1 <= len(completed(aws)) < 20
     assert any("lifecycle-hook" in text for text in [*run.verdicts, *(event["text"] for event in run.of("notice"))]), run
 
@@ -111,7 +114,7 @@ def test_an_expired_hook_is_over_and_said_to_be(aws, member):
     aws.advance(451)
     assert answers(aws, agent.machine.name) == ["CONTINUE by timeout"]
     run = agent.run(playbook(), trigger="boot")
-    assert run.code == 0 and run.seconds < 30, run
+    assert run.code == 0 and run.seconds < 60, run
     assert answers(aws, agent.machine.name) == ["CONTINUE by timeout"]
     assert any(re.search("expired|answered", text) for text in run.verdicts), run
     assert 1 <= len(completed(aws)) < 5
@@ -136,10 +139,12 @@ def test_several_hooks_are_listed_and_none_is_guessed(aws, member):
 @pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.full)])
 def test_a_throttled_lifecycle_api(aws, member, seconds):
     agent = member()
+    over = aws.now() + seconds
     rule = aws.fault("throttle", service="autoscaling", until=seconds)
     run = agent.run(playbook(), trigger="boot", seconds=240)
-    assert run.code == 0 and hits(aws, rule) > 0 and run.seconds > seconds / 2, run
+    assert run.code == 0 and hits(aws, rule) > 0, run
     assert answers(aws, agent.machine.name) == ["CONTINUE by call"]
+    assert aws.instance(agent.machine.name)["finished"][0]["time"] >= over
     assert set(completed(aws)) == {"CONTINUE"} and len(completed(aws)) < 3 + seconds, "it hammered"
 
 
@@ -198,9 +203,9 @@ def test_a_lost_answer_is_not_taken_for_a_failure(aws, member):
 
 
 def test_heartbeats_keep_a_slow_launch_alive(aws, member):
-    agent = member(heartbeat=6)
-    slow = 'command: { argv: ["sleep", "10"], always: true }'
-    run = agent.run(playbook(slow, lifecycle=GIVEN.replace("450s", "6s"), more="deadline: 1m"), trigger="boot")
+    agent = member(heartbeat=9)
+    slow = 'command: { argv: ["sleep", "14"], always: true }'
+    run = agent.run(playbook(slow, lifecycle=GIVEN.replace("450s", "9s"), more="deadline: 1m"), trigger="boot")
     assert run.code == 0, run
     assert answers(aws, agent.machine.name) == ["CONTINUE by call"], "the hook ran out meanwhile"
     beats = len(calls(aws, "RecordLifecycleActionHeartbeat"))
@@ -208,10 +213,10 @@ def test_heartbeats_keep_a_slow_launch_alive(aws, member):
 
 
 def test_no_heartbeat_after_the_deadline(aws, member):
-    agent = member(heartbeat=6)
+    agent = member(heartbeat=9)
     stuck = 'command: { argv: ["sleep", "60"], always: true }'
-    run = agent.run(playbook(stuck, lifecycle=GIVEN.replace("450s", "6s"), more="deadline: 8s"), trigger="boot")
-    assert run.code == 1 and run.seconds < 8 + 25, run
+    run = agent.run(playbook(stuck, lifecycle=GIVEN.replace("450s", "9s"), more="deadline: 8s"), trigger="boot")
+    assert run.code == 1 and run.seconds < 60, run
     assert answers(aws, agent.machine.name) == ["ABANDON by call"], run
     assert "deadline" in run.said and "only" in run.said, run
     (answer,) = aws.instance(agent.machine.name)["finished"]
@@ -253,12 +258,12 @@ def test_without_heartbeats_programs_are_stopped_and_the_verdict_comes_before_th
 
 
 def test_a_failed_instance_is_held_for_a_while(aws, member):
-    agent = member(heartbeat=6)
+    agent = member(heartbeat=9)
     began = time.time()
-    held = playbook(BAD, lifecycle=GIVEN.replace("450s", "6s"), more="deadline: 1m\nhold_for: 12s")
+    held = playbook(BAD, lifecycle=GIVEN.replace("450s", "9s"), more="deadline: 1m\nhold_for: 20s")
     running = agent.start(held, trigger="boot")
     running.until(lambda events: any(event["event"] == "step_finished" for event in events))
-    until(lambda: len(calls(aws, "RecordLifecycleActionHeartbeat")) >= 2, 12, "heartbeats")
+    until(lambda: len(calls(aws, "RecordLifecycleActionHeartbeat")) >= 2, 30, "heartbeats")
     assert running.alive() and answers(aws, agent.machine.name) == []
     # It holds no lock meanwhile: whoever debugs may run the agent.
     other = agent.run(playbook(), path="/root/other.yaml")
@@ -267,4 +272,4 @@ def test_a_failed_instance_is_held_for_a_while(aws, member):
     assert run.code == 1, run
     (answer,) = aws.instance(agent.machine.name)["finished"]
     assert (answer["result"], answer["by"]) == ("ABANDON", "call")
-    assert answer["time"] - began >= 12
+    assert answer["time"] - began >= 20

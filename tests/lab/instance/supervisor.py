@@ -72,6 +72,7 @@ class Console:
         self._path = path
         self._machine = machine
         self._changed = threading.Event()
+        self._posting = threading.Lock()
         threading.Thread(target=self._keep_posting, daemon=True).start()
 
     def follow(self, pipe) -> None:
@@ -92,12 +93,14 @@ class Console:
         if not self._machine.get("control") or not self._path.exists():
             return
         url = f"{self._machine['control']}/_lab/console/{self._machine['name']}"
-        request = urllib.request.Request(url, data=self._path.read_bytes()[-_KEPT:], method="POST")
-        try:
-            # Never through a proxy: the address is the lab's own.
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
-        except OSError as error:  # the simulator may be gone: the machine runs on
-            print(f"console not posted: {error}", file=sys.stderr)
+        # One at a time, or what was read first might arrive last and stay.
+        with self._posting:
+            request = urllib.request.Request(url, data=self._path.read_bytes()[-_KEPT:], method="POST")
+            try:
+                # Never through a proxy: the address is the lab's own.
+                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
+            except OSError as error:  # the simulator may be gone: the machine runs on
+                print(f"console not posted: {error}", file=sys.stderr)
 
     def _keep_posting(self) -> None:
         while True:
