@@ -1,9 +1,7 @@
 //! Requests leave compressed where that pays: level 1, which costs the least for each byte it saves.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
-use flate2::write::GzEncoder;
+use libdeflater::{CompressionLvl, Compressor};
 
 use crate::host::aws::LogBody;
 
@@ -35,10 +33,12 @@ impl Compression {
 
 /// `None` where it would not get smaller.
 fn squeeze(body: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::new(1));
-    encoder.write_all(body).ok()?;
-    let smaller = encoder.finish().ok()?;
-    (smaller.len() < body.len()).then(|| smaller.into())
+    let mut smaller = vec![0; body.len() - 1];
+    let size = Compressor::new(CompressionLvl::new(1).ok()?).gzip_compress(body, &mut smaller).ok()?;
+    smaller.truncate(size);
+    // It waits for its answer, and the memory that it turned out not to need does not.
+    smaller.shrink_to_fit();
+    Some(smaller.into())
 }
 
 #[cfg(test)]
