@@ -190,9 +190,26 @@ impl Writer {
     }
 }
 
-/// Where the next byte is that was ever written, from `offset` on: files can have holes. `None` if there is none.
-pub fn next_data(file: &File, offset: u64) -> Option<u64> {
-    rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)).ok()
+/// What is at an offset of a file that may have holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Bytes that were written; so it is called where the file system does not know of holes.
+    Data,
+    /// A hole up to this offset.
+    Hole(u64),
+    /// A hole up to the end of the file.
+    Nothing,
+}
+
+impl Ground {
+    /// Asks the file system.
+    pub fn at(file: &File, offset: u64) -> Self {
+        match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(offset)) {
+            Ok(next) if next > offset => Self::Hole(next),
+            Err(rustix::io::Errno::NXIO) => Self::Nothing,
+            _ => Self::Data,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -244,7 +261,10 @@ mod tests {
         let path = folder.path().join("log");
         let file = File::create(&path).unwrap();
         file.write_all_at(b"x", 1 << 20).unwrap();
-        assert_eq!(next_data(&File::open(&path).unwrap(), 0), Some(1 << 20));
-        assert_eq!(next_data(&File::open(&path).unwrap(), (1 << 20) + 1), None);
+        file.set_len(3 << 20).unwrap();
+        let reader = File::open(&path).unwrap();
+        assert_eq!(Ground::at(&reader, 0), Ground::Hole(1 << 20));
+        assert_eq!(Ground::at(&reader, 1 << 20), Ground::Data);
+        assert_eq!(Ground::at(&reader, 2 << 20), Ground::Nothing);
     }
 }

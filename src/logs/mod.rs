@@ -10,6 +10,7 @@ pub mod complaints;
 pub mod delivery;
 pub mod emf;
 pub mod figures;
+pub mod files;
 mod journal;
 pub mod limits;
 pub mod outbox;
