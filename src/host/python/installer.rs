@@ -132,6 +132,8 @@ impl Recipe<'_> {
         // A Python from somewhere else is not what the playbook says.
         invocation.environment.insert("UV_PYTHON_DOWNLOADS".into(), "never".into());
         invocation.environment.insert("UV_NO_PROGRESS".into(), "1".into());
+        // A build that fails says why on one output; what it had to say on the other must not come out only then, below it.
+        invocation.environment.insert("PYTHONUNBUFFERED".into(), "1".into());
         if let Some(index) = self.index_url {
             for name in ["PIP_INDEX_URL", "UV_DEFAULT_INDEX"] {
                 invocation.environment.insert(name.into(), index.clone());
