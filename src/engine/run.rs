@@ -318,7 +318,7 @@ impl Run<'_> {
             return Err(mistake);
         }
         let setting = Setting {
-            world,
+            world: world.clone(),
             teller: self.teller.clone(),
             locks: Locks::new(WIDTH),
             stop: self.stop.clone(),
@@ -328,7 +328,13 @@ impl Run<'_> {
             is_root: process::is_root(),
             grace: GRACE,
         };
-        Ok(Scheduler::new(setting, EntryJob::all(playbook.entries), scope)?.walk())
+        let reports = Scheduler::new(setting, EntryJob::all(playbook.entries), scope)?.walk();
+        if !self.only_looks
+            && let Err(error) = world.keep_digests()
+        {
+            self.teller.notice(format!("the next run reads large files again: {error}"));
+        }
+        Ok(reports)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The helper: the agent, re-executed as the user who owns a tree, does there what root must not do.
 //!
-//! The parent sends one errand as JSON over a pipe (secrets included: pipes are private, argv is not) and reads one reply.
+//! The parent sends one errand as a line of JSON over a pipe (secrets included: pipes are private, argv is not) and reads one reply.
 
-use std::io::{Read as _, Write as _};
+use std::fs::File;
+use std::io::{BufRead as _, Read, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::Facts;
 use super::programs::Invocation;
-use super::tree::{self, Stop};
+use super::tree::{self, Ids, Reply, Stop};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
@@ -23,21 +26,32 @@ const MARK: &str = "reply: ";
 pub enum Errand {
     /// Work in the file system.
     Files(tree::Errand),
+    /// A file under its temporary name, as `Stage`, whose bytes come after the errand: it may be of any size.
+    Copy {
+        /// Of the file it will be.
+        path: PathBuf,
+        /// Whose it is.
+        ids: Ids,
+    },
     /// Work in a checkout, and the network that goes with it.
     Git(super::git::GitErrand),
     /// A look into a Python environment.
     Python(super::python::PythonErrand),
 }
 
-/// Does the errand as whoever we are; the answer is JSON, since each kind of errand has its own.
-fn perform(errand: &Errand) -> Result<serde_json::Value> {
+/// Does the errand as whoever we are, with what comes after it; the answer is JSON, since each kind of errand has its own.
+fn perform(errand: &Errand, rest: &mut impl Read) -> Result<serde_json::Value> {
+    let not_foreign = |stop| match stop {
+        Stop::Failed(error) => error,
+        // Only root meets a foreign tree, and root sends no helper to root.
+        Stop::Foreign(user) => Error::new(Kind::Bug, format!("a helper was sent into a tree of user {user}")),
+    };
     match errand {
-        Errand::Files(errand) => match tree::perform(errand) {
-            Ok(reply) => json(&reply),
-            Err(Stop::Failed(error)) => Err(error),
-            // Only root meets a foreign tree, and root sends no helper to root.
-            Err(Stop::Foreign(user)) => Err(Error::new(Kind::Bug, format!("a helper was sent into a tree of user {user}"))),
-        },
+        Errand::Files(errand) => json(&tree::perform(errand).map_err(not_foreign)?),
+        Errand::Copy { path, ids } => {
+            let copied = tree::stage_with(path, *ids, |file| Ok(std::io::copy(rest, file)?));
+            json(&Reply::Staged(copied.map_err(not_foreign)?.0))
+        }
         Errand::Git(errand) => json(&errand.perform()?),
         Errand::Python(errand) => json(&errand.perform()?),
     }
@@ -59,15 +73,25 @@ impl Facts {
     /// # Errors
     /// As [`Facts::errand`].
     pub(in crate::host) fn errand_in<T: DeserializeOwned>(&self, user: &str, group: Option<&str>, errand: &Errand) -> Result<T> {
-        let (program, arguments) = ourselves();
-        let mut invocation = Invocation::new(program, arguments).as_user(user).in_group(group);
         let mut text = Zeroizing::new(Vec::new());
         serde_json::to_writer(&mut *text, errand).map_err(|error| Error::from_source(Kind::Bug, &error))?;
-        invocation.stdin = Some(Sensitive::Secret(Secret::new(std::mem::take(&mut *text))));
-        let output = self.ask(&invocation).doing(|| format!("working as user `{user}`"))?;
+        let stdin = Some(Sensitive::Secret(Secret::new(std::mem::take(&mut *text))));
+        self.send(&Invocation { stdin, ..helper(user) }.in_group(group), user)
+    }
+
+    /// The same for an errand that stands in a file, in its first line, with all that comes after it.
+    ///
+    /// # Errors
+    /// As [`Facts::errand`].
+    pub(in crate::host) fn errand_from<T: DeserializeOwned>(&self, user: &str, file: File) -> Result<T> {
+        self.send(&Invocation { stdin_file: Some(Arc::new(file)), ..helper(user) }, user)
+    }
+
+    fn send<T: DeserializeOwned>(&self, invocation: &Invocation, user: &str) -> Result<T> {
+        let output = self.ask(invocation).doing(|| format!("working as user `{user}`"))?;
         let reply = output.stdout.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(MARK.as_bytes()));
         let Some(reply) = reply else {
-            let said = output.required(&invocation, &self.world.options.redactor);
+            let said = output.required(invocation, &self.world.options.redactor);
             return Err(match said {
                 Ok(_) => Error::new(Kind::Bug, "the helper ended without an answer"),
                 Err(error) => error,
@@ -78,6 +102,11 @@ impl Facts {
             .map_err(|error| Error::from_source(Kind::Bug, &error).doing("reading the helper's answer"))?;
         reply
     }
+}
+
+fn helper(user: &str) -> Invocation {
+    let (program, arguments) = ourselves();
+    Invocation::new(program, arguments).as_user(user)
 }
 
 /// The program that is running, whatever has become of its file, and the hidden subcommand that makes it a helper.
@@ -106,10 +135,12 @@ fn answer() -> Result<()> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0)?;
     let mut text = Zeroizing::new(Vec::new());
-    std::io::stdin().read_to_end(&mut text)?;
+    let mut input = std::io::stdin().lock();
+    // JSON has no line breaks unless it is made pretty.
+    input.read_until(b'\n', &mut text)?;
     let errand: Errand = serde_json::from_slice(&text).map_err(|error| Error::from_source(Kind::Bug, &error))?;
     drop(text);
-    let reply = perform(&errand);
+    let reply = perform(&errand, &mut input);
     let mut line = Zeroizing::new(MARK.as_bytes().to_vec());
     serde_json::to_writer(&mut *line, &reply).map_err(|error| Error::from_source(Kind::Bug, &error))?;
     line.insert(0, b'\n');

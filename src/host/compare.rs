@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::step::{Diff, Finding, Fingerprint};
 
 /// Larger texts are compared, but nobody reads their diff.
-const LARGEST_DIFF: usize = 1024 * 1024;
+pub const LONGEST_SHOWN: u64 = 1024 * 1024;
 /// The bit that lets everybody read.
 const ALL_MAY_READ: u32 = 0o004;
 
@@ -104,15 +104,7 @@ impl Facts {
     /// When it cannot be read; when a directory stands there; when the owner it shall have does not exist or cannot have a file
     /// there.
     pub fn compare(&self, wish: &NewFile) -> Result<Option<FileDifference>> {
-        let mut ids = self.ids(wish.owner.as_deref(), wish.group.as_deref(), Some(wish.mode))?;
-        match self.holder(&wish.path)? {
-            Some(holder) => {
-                self.check_owner(&wish.path, holder, ids.uid)?;
-                ids.uid = Some(holder);
-            }
-            // Unless told otherwise a file is its writer's.
-            None => ids.uid = ids.uid.or_else(|| Some(nix::unistd::geteuid().as_raw())),
-        }
+        let ids = self.ids_of_file(&wish.path, wish.owner.as_deref(), wish.group.as_deref(), wish.mode)?;
         let there = self.look(&wish.path)?;
         let path = wish.path.clone();
         let detail = self.describe(wish, ids)?;
@@ -124,22 +116,42 @@ impl Facts {
         match &there.kind {
             FileKind::File(now) => {
                 let same_size = u64::try_from(size).is_ok_and(|size| size == *now);
-                let before = self.read(&path)?.map(zeroize::Zeroizing::new);
+                // What nobody will be shown and cannot be the same need not be read.
+                let before = if same_size || *now <= LONGEST_SHOWN { self.read(&path)? } else { None };
+                let before = before.map(zeroize::Zeroizing::new);
                 if same_size && before.as_ref().is_some_and(|before| before.as_slice() == wish.content.expose()) {
                     return self.compare_attributes(wish, &there, ids);
                 }
-                let diff = diff_of(wish, before.as_ref().map(|before| before.as_slice()), Some(there.mode));
+                let diff = match &before {
+                    Some(before) => diff_of(wish, Some(before.as_slice()), Some(there.mode)),
+                    None => {
+                        Diff::Private { path: path.display().to_string(), before: usize::try_from(*now).ok(), after: Some(size) }
+                    }
+                };
                 Ok(Some(FileDifference { change: FileChange::Update { path, detail }, diff: Some(diff) }))
             }
             FileKind::Link(target) => {
                 let change = FileChange::ReplaceLink { path, target: target.clone(), detail };
                 Ok(Some(FileDifference { change, diff: Some(diff_of(wish, None, None)) }))
             }
-            FileKind::Directory | FileKind::Other => {
-                Err(Error::new(Kind::Failed, format!("`{}` is there and no ordinary file", path.display()))
-                    .hint("remove it first, if nothing needs it any more"))
-            }
+            FileKind::Directory | FileKind::Other => Err(in_the_way(&path)),
         }
+    }
+
+    /// Whose the file at this path shall be, and how open: unless told otherwise it is its writer's.
+    ///
+    /// # Errors
+    /// `Missing` where there is no such user or group; `Denied` where that owner cannot have a file there.
+    pub(in crate::host) fn ids_of_file(&self, path: &Path, owner: Option<&str>, group: Option<&str>, mode: u32) -> Result<Ids> {
+        let mut ids = self.ids(owner, group, Some(mode))?;
+        match self.holder(path)? {
+            Some(holder) => {
+                self.check_owner(path, holder, ids.uid)?;
+                ids.uid = Some(holder);
+            }
+            None => ids.uid = ids.uid.or_else(|| Some(nix::unistd::geteuid().as_raw())),
+        }
+        Ok(ids)
     }
 
     /// Writes the difference into a step's finding.
@@ -195,7 +207,11 @@ impl Facts {
         Ok(ids)
     }
 
-    fn differing(&self, there: &FileFacts, ids: Ids) -> Result<Option<(String, String)>> {
+    /// The same, once the numbers are known.
+    ///
+    /// # Errors
+    /// When the account databases cannot be read.
+    pub(in crate::host) fn differing(&self, there: &FileFacts, ids: Ids) -> Result<Option<(String, String)>> {
         let to = (ids.uid.unwrap_or(there.uid), ids.gid.unwrap_or(there.gid), ids.mode.unwrap_or(there.mode));
         if to == (there.uid, there.gid, there.mode) {
             return Ok(None);
@@ -239,7 +255,7 @@ fn diff_of(wish: &NewFile, before: Option<&[u8]>, mode_before: Option<u32>) -> D
     let path = wish.path.display().to_string();
     let readable = wish.mode & ALL_MAY_READ != 0 && mode_before.is_none_or(|mode| mode & ALL_MAY_READ != 0);
     let text = |bytes: &[u8]| {
-        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LARGEST_DIFF && !text.contains('\0'))?;
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() as u64 <= LONGEST_SHOWN && !text.contains('\0'))?;
         Some(text.to_owned())
     };
     let both = (before.map(text), text(wish.content.expose()));
@@ -250,6 +266,12 @@ fn diff_of(wish: &NewFile, before: Option<&[u8]>, mode_before: Option<u32>) -> D
         }
         _ => Diff::Private { path, before: before.map(<[u8]>::len), after: Some(wish.content.size()) },
     }
+}
+
+/// The error for what cannot be replaced by a file.
+pub(in crate::host) fn in_the_way(path: &Path) -> Error {
+    Error::new(Kind::Failed, format!("`{}` is there and no ordinary file", path.display()))
+        .hint("remove it first, if nothing needs it any more")
 }
 
 fn counted(amount: usize, what: &str) -> String {

@@ -254,13 +254,16 @@ fn real_program(invocation: &Invocation, home: &Path) -> Result<Output> {
         .env("HOME", home)
         .envs(invocation.environment.iter().map(|(name, value)| (name, String::from_utf8_lossy(value.expose()).into_owned())))
         .current_dir(invocation.directory.as_deref().unwrap_or(Path::new("/")))
-        .stdin(Stdio::piped())
+        .stdin(match &invocation.stdin_file {
+            Some(file) => file.try_clone()?.into(),
+            None => Stdio::piped(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(invocation.stdin.as_ref().map_or(&[], |text| text.expose()))?;
-    drop(stdin);
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(invocation.stdin.as_ref().map_or(&[], |text| text.expose()))?;
+    }
     let output = child.wait_with_output()?;
     let status = output.status.code().map_or_else(|| Status::Signal(output.status.signal().unwrap_or(0)), Status::Code);
     Ok(Output { status, stdout: output.stdout, stderr: output.stderr })

@@ -1,5 +1,6 @@
 //! Looking at files: never through a foreign symbolic link, never more than a bounded size.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -66,12 +67,24 @@ impl Facts {
     /// The content of the file at this path; `None` where there is none.
     ///
     /// # Errors
-    /// `Denied` where we may not read; `Failed` if it is no ordinary file or larger than 64 MiB.
+    /// `Denied` where we may not read; `Failed` if it is no ordinary file or larger than 8 MiB.
     pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match self.look_there(tree::Errand::Read { path: path.to_owned() })? {
             Reply::Content(found) => Ok(found.map(|mut bytes| std::mem::take(&mut *bytes.0))),
             _ => Err(mixed_up()),
         }
+    }
+
+    /// The file at this path, open for reading, for what is too large to be held in memory; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Denied` where we may not read it, or only the user whose tree it is in could do so safely.
+    pub(in crate::host) fn open(path: &Path) -> Result<Option<File>> {
+        tree::open(path).map_err(|stop| match stop {
+            Stop::Failed(error) => error,
+            Stop::Foreign(_) => Error::new(Kind::Denied, format!("`{}` is reached by a link of another user", path.display()))
+                .hint("name the place it leads to"),
+        })
     }
 
     /// The user in whose tree this path is: whoever owns the first directory on the way that is not root's. `None` where root
@@ -90,7 +103,7 @@ impl Facts {
     }
 
     /// Looks as ourselves; where root cannot safely, as the user whose tree it is.
-    fn look_there(&self, errand: tree::Errand) -> Result<Reply> {
+    pub(in crate::host) fn look_there(&self, errand: tree::Errand) -> Result<Reply> {
         match tree::perform(&errand) {
             Ok(reply) => Ok(reply),
             Err(Stop::Failed(error)) => Err(error),

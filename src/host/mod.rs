@@ -5,12 +5,15 @@
 
 pub mod account_changes;
 pub mod aws;
+pub mod body;
 pub mod clock;
 pub mod compare;
 pub mod console;
 pub mod deadline;
+pub mod digest;
 pub mod documents;
 pub mod env_format;
+pub mod fetched;
 pub mod files;
 pub mod folder_watch;
 pub mod foreign_links;
@@ -24,13 +27,13 @@ pub mod installation;
 pub mod instance;
 pub mod journal;
 pub mod network;
+pub mod origin;
 pub mod packages;
 pub mod process;
 pub mod programs;
 pub mod python;
 pub mod retry;
 pub mod run_lock;
-pub mod sources;
 pub mod ssh_files;
 pub mod starts;
 pub mod bounded_lines;
@@ -46,6 +49,7 @@ pub mod fakes;
 mod accounts;
 mod as_user;
 mod cache;
+mod digests;
 mod tree;
 mod world;
 

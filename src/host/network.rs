@@ -3,5 +3,5 @@
 mod download;
 mod probe;
 
-pub use download::download_now;
+pub use download::download;
 pub use probe::{HttpWish, Probe};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use super::digest::Sha256;
 use crate::error::{Context as _, Error, Kind, Result};
 
 /// Secrets are in our memory: it is written to no core file, and no other process of this user may look into it.
@@ -94,21 +95,9 @@ pub fn own_stamp() -> Result<String> {
 /// # Errors
 /// When it cannot be read.
 pub fn own_digest() -> Result<String> {
-    use sha2::Digest as _;
-    let mut file = std::fs::File::open("/proc/self/exe").doing(|| "reading the agent's own binary".to_owned())?;
-    let mut hash = sha2::Sha256::new();
-    let mut chunk = vec![0; 1 << 16];
-    loop {
-        let count = std::io::Read::read(&mut file, &mut chunk).doing(|| "reading the agent's own binary".to_owned())?;
-        let Some(bytes) = chunk.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-        hash.update(bytes);
-    }
-    let digest = hash.finalize();
-    Ok(digest.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    let doing = || "reading the agent's own binary".to_owned();
+    let mut file = std::fs::File::open("/proc/self/exe").doing(doing)?;
+    Ok(Sha256::of_all(&mut file).doing(doing)?.to_string())
 }
 
 #[cfg(test)]

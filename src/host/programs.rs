@@ -7,7 +7,9 @@ mod live;
 mod outputs;
 mod supervise;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
@@ -35,6 +37,8 @@ pub struct Invocation {
     pub environment: IndexMap<String, Sensitive>,
     /// What it reads; nothing unless told.
     pub stdin: Option<Sensitive>,
+    /// The same from a file, from where it stands: for what is too large to be held in memory.
+    pub stdin_file: Option<Arc<File>>,
     /// Where it runs; `/` unless told.
     pub directory: Option<PathBuf>,
     /// Who runs it; ourselves unless told. Switches user, group and supplementary groups, sets `HOME`, `USER`, `LOGNAME`.

@@ -2,14 +2,18 @@
 //! elsewhere. What is done is an [`Errand`], so that a helper can do it as the user whose tree it is; see `as_user`.
 
 mod change;
+mod stamp;
 mod look;
 mod remove;
 mod walk;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::stamp::{Digested, Stamp};
 use super::files::FileFacts;
 use crate::error::{Error, Result};
 
@@ -31,6 +35,8 @@ pub enum Errand {
     Look { path: PathBuf },
     /// What the file holds.
     Read { path: PathBuf },
+    /// The digest of what the file holds, unless it still looks as it did when that was last found out.
+    Digest { path: PathBuf, known: Option<Stamp> },
     /// Who owns the directories on the way: whoever could swap names there.
     Holder { path: PathBuf },
     /// A file with all its content, under its temporary name; the answer is that name.
@@ -60,6 +66,8 @@ pub enum Reply {
     Looked(Option<FileFacts>),
     /// What the file holds.
     Content(Option<Base64>),
+    /// The digest of what it holds.
+    Digested(Option<Digested>),
     /// The name under which the file was staged.
     Staged(PathBuf),
 }
@@ -91,9 +99,13 @@ pub fn perform(errand: &Errand) -> Result<Reply, Stop> {
     match errand {
         Errand::Look { path } => look::look(path).map(Reply::Looked).map_err(doing("looking at", path)),
         Errand::Read { path } => look::read(path).map(|bytes| Reply::Content(bytes.map(Base64))).map_err(doing("reading", path)),
+        Errand::Digest { path, known } => {
+            stamp::digest(path, known.as_ref()).map(Reply::Digested).map_err(doing("reading", path))
+        }
         Errand::Holder { path } => walk::parent_for_change(path).map(|_| Reply::Done).map_err(doing("looking at", path)),
         Errand::Stage { path, content, ids } => {
-            change::stage(path, &content.0, *ids).map(Reply::Staged).map_err(doing("writing", path))
+            let write = |file: &mut File| Ok(file.write_all(&content.0)?);
+            change::stage(path, *ids, write).map(|(staged, ())| Reply::Staged(staged)).map_err(doing("writing", path))
         }
         Errand::Commit { path, staged } => change::commit(path, staged).map(|()| Reply::Done).map_err(doing("writing", path)),
         Errand::Discard { staged } => change::discard(staged).map(|()| Reply::Done).map_err(doing("removing", staged)),
@@ -109,6 +121,20 @@ pub fn perform(errand: &Errand) -> Result<Reply, Stop> {
         }
         Errand::Remove { path } => remove::remove(path).map(|()| Reply::Done).map_err(doing("removing", path)),
     }
+}
+
+/// A file whose bytes `write` brings, under its temporary name; with that name comes what `write` says. In a foreign tree `write`
+/// is not called.
+pub fn stage_with<T>(path: &Path, ids: Ids, write: impl FnOnce(&mut File) -> Result<T>) -> Result<(PathBuf, T), Stop> {
+    change::stage(path, ids, write).map_err(|stop| match stop {
+        Stop::Failed(error) => Stop::Failed(error.doing(format!("writing `{}`", path.display()))),
+        foreign @ Stop::Foreign(_) => foreign,
+    })
+}
+
+/// The ordinary file at this path, open for reading; links are followed where that is safe.
+pub fn open(path: &Path) -> Result<Option<File>, Stop> {
+    Ok(look::find_file(path)?.map(|entry| entry.open()).transpose()?)
 }
 
 /// Bytes that cross a pipe inside JSON. Wiped when dropped, since they may be a secret.

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::accounts::Databases;
 use super::aws::Aws;
 use super::cache::Cache;
+use super::digests::Digests;
 use super::git::Revisions;
 use super::programs::Programs;
 use crate::secret::Redactor;
@@ -48,6 +49,7 @@ pub struct World {
     pub(in crate::host) cache: Cache,
     /// What moving targets stood for when this run first asked; never forgotten, so that a re-check compares with the same.
     pub(in crate::host) resolved: Cache,
+    pub(in crate::host) digests: Digests,
     pub(in crate::host) aws: Aws,
     pub(in crate::host) accounts: Databases,
     /// Unlike the cache, it outlives applies.
@@ -75,6 +77,7 @@ impl World {
             programs,
             cache: Cache::default(),
             resolved: Cache::default(),
+            digests: Digests::default(),
             aws,
             accounts,
             revisions: Revisions::default(),

@@ -1,7 +1,7 @@
 //! Changing files: atomically, with owner and mode right from the first byte, and never as root inside a tree that another user
 //! can change (there, a helper running as that user does it).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
@@ -81,19 +81,33 @@ impl Host {
         let stage = tree::Errand::Stage { path: file.path.clone(), content, ids };
         let (reply, doer) = self.change_there(stage, &file.path, ids.uid)?;
         let Reply::Staged(staged) = reply else { return Err(mixed_up()) };
+        self.put_in_place(&file.path, staged, doer, validate)
+    }
+
+    /// Gives a staged file its real name, once the program has accepted it.
+    ///
+    /// # Errors
+    /// When it is not accepted; the old content is then still there, whole.
+    pub(in crate::host) fn put_in_place(
+        &self,
+        path: &Path,
+        staged: PathBuf,
+        doer: Option<String>,
+        validate: &[String],
+    ) -> Result<()> {
         if let [program, arguments @ ..] = validate {
             let name = staged.to_string_lossy();
             let arguments: Vec<String> = arguments.iter().map(|argument| argument.replace("%s", &name)).collect();
             let mut invocation = Invocation { program: program.clone(), arguments, ..Invocation::default() };
             // In a user's tree also the judge must not be root: the file could be swapped under its eyes.
             invocation.user = doer;
-            let judged = self.execute(&invocation).doing(|| format!("validating the new `{}`", file.path.display()));
+            let judged = self.execute(&invocation).doing(|| format!("validating the new `{}`", path.display()));
             if let Err(error) = judged {
-                self.change_there(tree::Errand::Discard { staged: staged.clone() }, &file.path, None)?;
+                self.change_there(tree::Errand::Discard { staged: staged.clone() }, path, None)?;
                 return Err(error.hint("the old content is still in place"));
             }
         }
-        self.change_there(tree::Errand::Commit { path: file.path.clone(), staged }, &file.path, None)?;
+        self.change_there(tree::Errand::Commit { path: path.to_owned(), staged }, path, None)?;
         Ok(())
     }
 

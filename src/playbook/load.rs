@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::document::Text;
 use super::{Problem, Problems};
+use crate::host::digest::Sha256;
 use crate::host::documents::archive::{self, Archive};
 use crate::host::documents::{self, Beside, PLAYBOOK, remote};
 
@@ -86,7 +87,7 @@ pub fn fetch(location: &Location) -> Result<Text, Problems> {
                 let problem = Problem::nowhere(format!("`{address}` needs `#sha256=…`"));
                 return Err(problem.hint("whoever can change that page could run anything here as root").into());
             };
-            (address, verified(remote::https(address, digest, archive::LARGEST as u64), Some(digest))?)
+            (address, verified(remote::https(address, archive::LARGEST as u64), Some(digest))?)
         }
         Location::UserData => ("user-data", verified(remote::user_data(), None)?),
     };
@@ -115,7 +116,7 @@ fn pinned(url: &str) -> Result<(&str, Option<&str>), Problem> {
 
 fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Result<Vec<u8>, Problem> {
     let bytes = fetched.map_err(Problem::from_error)?;
-    let found = sha256(&bytes);
+    let found = Sha256::of(&bytes).to_string();
     match digest {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&found) => {
             let problem = Problem::nowhere(format!("the playbook has sha256 `{found}`, not `{pinned}`"));
@@ -137,7 +138,7 @@ fn from_path(path: &Path) -> Result<Text, Problems> {
 
 /// A playbook, or an archive with a playbook: its bytes tell.
 fn whole(label: String, stem: String, beside: Beside, bytes: Vec<u8>) -> Result<Text, Problems> {
-    let digest = sha256(&bytes);
+    let digest = Sha256::of(&bytes).to_string();
     let (label, stem, beside, bytes) = if archive::is_archive(&bytes) {
         let archive = Archive::unpack(&label, &bytes).map_err(Problem::from_error)?;
         let playbook = archive.file(Path::new(PLAYBOOK)).unwrap_or_default().to_vec();
@@ -156,15 +157,6 @@ fn whole(label: String, stem: String, beside: Beside, bytes: Vec<u8>) -> Result<
                 .into())
         }
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    use std::fmt::Write as _;
-    sha2::Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

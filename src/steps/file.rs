@@ -1,23 +1,27 @@
 //! A file with all that it holds.
 
-mod source;
-
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::source::Source;
-use crate::error::{Error, Kind, Result};
-use crate::host::compare::FileChange as Difference;
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::compare::{FileChange as Difference, LONGEST_SHOWN};
+use crate::host::digest::Sha256;
+use crate::host::fetched::{FetchedFile, Lacking};
 use crate::host::files::{FileKind, NewFile};
+use crate::host::origin::Origin;
 use crate::host::{Answer, Facts, Host};
-use crate::secret::Sensitive;
+use crate::secret::{Secret, Sensitive};
 use crate::step::fields::{AbsolutePath, Mode};
 use crate::step::{Finding, Step, Thing, Touches};
 
 /// A file with all that it holds: text from the playbook, a rendered template, or the bytes of another file.
+///
+/// A `source` may have up to 2 GiB: it goes to the disk as it comes, gets its name when all of it is there, and is compared by its
+/// sha256. Files above 1 MiB are read again when their inode, size or times have changed; an S3 object without `sha256` is fetched
+/// again when its entity tag has changed.
 ///
 /// ```yaml
 /// - file: { path: /etc/motd, content: "Hands off.\n" }
@@ -66,7 +70,7 @@ pub enum FileChange {
         /// Where.
         path: PathBuf,
         /// From where.
-        from: String,
+        from: Origin,
     },
     /// Remove it.
     Remove(PathBuf),
@@ -82,7 +86,8 @@ impl fmt::Display for FileChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Write(change) => change.fmt(f),
-            Self::Fetch { path, from } => write!(f, "fetch {} from {from}", path.display()),
+            Self::Fetch { path, from } if from.is_remote() => write!(f, "fetch {} from {from}", path.display()),
+            Self::Fetch { path, from } => write!(f, "copy {} from {from}", path.display()),
             Self::Remove(path) => write!(f, "remove {}", path.display()),
         }
     }
@@ -90,49 +95,58 @@ impl fmt::Display for FileChange {
 
 /// What the file shall hold, as far as that can be told.
 enum Wish {
-    File(NewFile),
-    /// To be fetched when it is needed.
-    Fetch(String),
+    /// These bytes.
+    Held(NewFile),
+    /// Bytes that are elsewhere.
+    Fetched(FetchedFile),
     Unknown(String),
 }
 
 impl File {
-    fn source(&self) -> Option<Result<Source, String>> {
-        self.source.as_deref().map(|text| Source::of(text, self.sha256.as_deref()))
+    /// Where the bytes come from, and their digest, as the playbook says; or what it says wrongly.
+    fn origin(&self) -> Option<Result<(Origin, Option<Sha256>), String>> {
+        let text = self.source.as_deref()?;
+        let sha256 = self.sha256.as_deref().map(str::parse::<Sha256>).transpose();
+        Some(Origin::of(text).and_then(|origin| match (&origin, sha256?) {
+            (Origin::Https(_), None) => Err("a `source` from `https://` needs its `sha256`".into()),
+            (_, sha256) => Ok((origin, sha256)),
+        }))
     }
 
-    /// What the file shall hold. Fetching happens only where `fetch` says so or nothing else would tell.
-    fn wish(&self, facts: &Facts, fetch: bool) -> Result<Wish> {
-        let content = match (&self.content, &self.template, self.source()) {
-            (Some(content), None, None) | (None, Some(content), None) => content.clone(),
-            (None, None, Some(source)) => {
-                let source = source.map_err(|why| Error::new(Kind::Playbook, why))?;
-                // A digest tells whether what is there is right without fetching it.
-                if let (Some(digest), false) = (source.digest(), fetch) {
-                    let there = match facts.look(&self.path)?.map(|there| there.kind) {
-                        Some(FileKind::File(_)) => facts.read(&self.path)?,
-                        _ => None,
-                    };
-                    match there.filter(|bytes| source::digest_of(bytes) == digest) {
-                        Some(bytes) => return Ok(Wish::File(self.new_file(source::public(bytes)))),
-                        None if source.is_remote() => return Ok(Wish::Fetch(source.to_string())),
-                        None => {}
-                    }
-                }
-                match source.content(facts)? {
-                    Answer::Known(content) => content,
-                    Answer::Unknown(why) => return Ok(Wish::Unknown(why)),
-                }
-            }
+    /// What the file shall hold.
+    fn wish(&self, facts: &Facts) -> Result<Wish> {
+        let (origin, told) = match (&self.content, &self.template, self.origin()) {
+            (Some(content), None, None) | (None, Some(content), None) => return Ok(Wish::Held(self.holding(content.clone()))),
+            (None, None, Some(origin)) => origin.map_err(|why| Error::new(Kind::Playbook, why))?,
             _ => return Err(Error::new(Kind::Playbook, ONE_OF)),
         };
-        Ok(Wish::File(self.new_file(content)))
+        if let Origin::Beside(path) = &origin
+            && let Some(content) = short_file(path, told, facts)?
+        {
+            return Ok(Wish::Held(self.holding(content)));
+        }
+        let sha256 = match told {
+            Some(told) => Some(told),
+            None => match facts.origin_digest(&origin)? {
+                Answer::Known(found) => found,
+                Answer::Unknown(why) => return Ok(Wish::Unknown(why)),
+            },
+        };
+        // What S3 holds may be anybody's key.
+        let unless_told = if matches!(origin, Origin::Object { .. }) { 0o600 } else { 0o644 };
+        Ok(Wish::Fetched(FetchedFile {
+            path: self.path.as_path().to_owned(),
+            origin,
+            sha256,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+            mode: self.mode.map_or(unless_told, |mode| mode.0),
+        }))
     }
 
-    fn new_file(&self, content: Sensitive) -> NewFile {
-        // Bytes from beside the playbook or from the web are nobody's secret, whatever they are carried in.
-        let public = matches!(self.source(), Some(Ok(Source::Beside(..) | Source::Https(..))));
-        let unless_told = if content.is_secret() && !public { 0o600 } else { 0o644 };
+    fn holding(&self, content: Sensitive) -> NewFile {
+        // Bytes from beside the playbook are nobody's secret, whatever they are carried in.
+        let unless_told = if content.is_secret() && self.source.is_none() { 0o600 } else { 0o644 };
         NewFile {
             path: self.path.as_path().to_owned(),
             content,
@@ -141,6 +155,17 @@ impl File {
             mode: self.mode.map_or(unless_told, |mode| mode.0),
         }
     }
+}
+
+/// What a file beside the playbook holds, when it is short enough that somebody may read how it changes.
+fn short_file(path: &Path, told: Option<Sha256>, facts: &Facts) -> Result<Option<Sensitive>> {
+    let doing = || format!("reading `source: {}`", path.display());
+    let Some(bytes) = facts.read_beside(path, LONGEST_SHOWN).doing(doing)? else { return Ok(None) };
+    if let Some(told) = told {
+        Sha256::of(&bytes).require(told).doing(doing)?;
+    }
+    // What is no text is carried like a secret: it is shown by size only in any case.
+    Ok(Some(String::from_utf8(bytes).map_or_else(|error| Sensitive::Secret(Secret::new(error.into_bytes())), Sensitive::Plain)))
 }
 
 /// The rule about where content comes from.
@@ -164,7 +189,7 @@ impl Step for File {
         if sources.into_iter().filter(|given| *given).count() != 1 {
             problems.push(ONE_OF.to_owned());
         }
-        if let Some(Err(why)) = self.source() {
+        if let Some(Err(why)) = self.origin() {
             problems.push(why);
         }
         if self.sha256.is_some() && self.source.is_none() {
@@ -191,12 +216,19 @@ impl Step for File {
             }
             return Ok(finding.with_fingerprint(&[b"absent"]));
         }
-        match self.wish(facts, false)? {
-            Wish::File(wish) => {
+        match self.wish(facts)? {
+            Wish::Held(wish) => {
                 facts.compare_into(&wish, &mut finding)?;
                 finding.fingerprint = Some(wish.fingerprint());
             }
-            Wish::Fetch(from) => finding.change(FileChange::Fetch { path, from }),
+            Wish::Fetched(wish) => {
+                finding.fingerprint = wish.fingerprint();
+                match facts.compare_fetched(&wish)? {
+                    None => {}
+                    Some(Lacking::Attributes { from, to }) => finding.change(Difference::Attributes { path, from, to }.into()),
+                    Some(Lacking::Content) => finding.change(FileChange::Fetch { path, from: wish.origin }),
+                }
+            }
             Wish::Unknown(why) => finding.unknown = Some(why),
         }
         Ok(finding)
@@ -206,10 +238,11 @@ impl Step for File {
         if let FileChange::Remove(path) = change {
             return host.remove(path);
         }
-        match self.wish(host, matches!(change, FileChange::Fetch { .. }))? {
-            Wish::File(wish) => host.write_validated(&wish, &self.validate),
-            Wish::Fetch(_) => Err(Error::new(Kind::Bug, "the file changed between its check and its fetching")),
-            Wish::Unknown(why) => Err(Error::new(Kind::Failed, why)),
+        match (self.wish(host)?, change) {
+            (Wish::Held(wish), _) => host.write_validated(&wish, &self.validate),
+            (Wish::Fetched(wish), FileChange::Fetch { .. }) => host.write_fetched(&wish, &self.validate),
+            (Wish::Fetched(wish), _) => host.set_attributes_of_fetched(&wish, &self.validate),
+            (Wish::Unknown(why), _) => Err(Error::new(Kind::Failed, why)),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::Result;
+use crate::host::origin::Origin;
 use crate::host::packages::{NamedPackage, Packages as Installed, Request, Transaction};
 use crate::host::{Facts, Host};
 use crate::step::fields::AbsolutePath;
@@ -61,7 +62,7 @@ struct RemotePackage {
     name: String,
     /// Its version.
     version: String,
-    /// `https://…`, where the file is.
+    /// `https://…` or `s3://bucket/key`, where the file is.
     deb: String,
     /// sha256 of the file, in hexadecimal.
     sha256: String,
@@ -104,13 +105,9 @@ impl Item {
             Self::Text(text) => text.parse().map(Request::Named),
             Self::Remote(remote) => {
                 self.named()?;
-                if !remote.deb.starts_with("https://") {
-                    return Err(format!("`{}` must start with `https://`", remote.deb));
-                }
-                if remote.sha256.len() != 64 || !remote.sha256.bytes().all(|c| c.is_ascii_hexdigit()) {
-                    return Err(format!("`{}` is not a sha256 of 64 hexadecimal digits", remote.sha256));
-                }
-                Ok(Request::Remote { url: remote.deb.clone(), sha256: remote.sha256.to_ascii_lowercase() })
+                let origin = Origin::of(&remote.deb).ok().filter(Origin::is_remote);
+                let origin = origin.ok_or_else(|| format!("`{}` must be `https://…` or `s3://bucket/key`", remote.deb))?;
+                Ok(Request::Remote { origin, sha256: remote.sha256.parse()? })
             }
         }
     }

@@ -15,7 +15,7 @@ pub mod secrets;
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
 pub use log_service::{LogEvent, LogService, Rejected};
 pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};
-pub use objects::Object;
+pub use objects::ObjectFacts;
 pub use parameters::Parameter;
 pub use secrets::{Fetched, SecretSource};
 

@@ -1,56 +1,72 @@
-//! S3 objects, whole: a body that breaks off is fetched again, which the SDK does not do by itself.
+//! S3 objects: a body goes where it belongs piece by piece, and one that breaks off is fetched again, which the SDK does not do
+//! by itself.
+
+use std::cell::RefCell;
 
 use aws_sdk_s3::types::ChecksumMode;
 
 use super::Aws;
 use super::errors::explain;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::body::Body;
 
-/// Objects are held in memory; what is larger than this belongs into an archive on disk.
-const LARGEST: i64 = 512 * 1024 * 1024;
+/// Objects larger than this are not held in memory: they go to the disk as they come.
+const LARGEST_IN_MEMORY: u64 = 16 * 1024 * 1024;
 
-/// An object.
-#[derive(Clone)]
-pub struct Object {
-    /// Its content.
-    pub bytes: Vec<u8>,
+/// What S3 says about an object without its content.
+#[derive(Debug, Clone, Default)]
+pub struct ObjectFacts {
     /// Its version, in a bucket that keeps versions.
     pub version: Option<String>,
-    /// Its entity tag.
+    /// Its entity tag: another content has another one.
     pub tag: Option<String>,
 }
 
 impl Aws {
-    /// The object, complete: length and, where the service knows it, checksum are verified.
+    /// The object, complete, for what is small: a playbook, a key.
     ///
     /// # Errors
-    /// `Missing` or `Denied` with its name; `Unreachable` when it broke off again and again.
-    pub fn object(&self, bucket: &str, key: &str) -> Result<Object> {
+    /// As [`Aws::object_into`].
+    pub fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.object_into(bucket, key, None, &mut Body::new(&mut bytes, LARGEST_IN_MEMORY))?;
+        Ok(bytes)
+    }
+
+    /// Brings the object, complete, where `body` says: its length and, where the service knows it, its checksum are verified.
+    /// With a `tag` it must still be the object with this entity tag.
+    ///
+    /// # Errors
+    /// `Missing` or `Denied` with its name; `Unreachable` when it broke off again and again; `Failed` when it has changed, is too
+    /// large, or cannot be written down.
+    pub fn object_into(&self, bucket: &str, key: &str, tag: Option<&str>, body: &mut Body<'_>) -> Result<ObjectFacts> {
+        let body = RefCell::new(body);
         self.call(&async |clients: &super::Clients| {
-            let request = clients.objects.get_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled);
-            let answer = request.send().await.map_err(|error| explain(&error))?;
-            let said = answer.content_length();
-            if said.is_some_and(|size| size > LARGEST) {
-                return Err(Error::new(Kind::Failed, format!("the object is larger than {} MiB", LARGEST / 1024 / 1024)));
-            }
-            let (version, tag) = (answer.version_id().map(str::to_owned), answer.e_tag().map(str::to_owned));
+            let request = clients.objects.get_object().bucket(bucket).key(key).set_if_match(tag.map(str::to_owned));
+            let answer = request.checksum_mode(ChecksumMode::Enabled).send().await.map_err(|error| explain(&error))?;
+            let said = answer.content_length().and_then(|size| u64::try_from(size).ok());
+            let facts = ObjectFacts { version: answer.version_id().map(str::to_owned), tag: answer.e_tag().map(str::to_owned) };
+            body.borrow_mut().begin(said)?;
+            let mut pieces = answer.body;
             // Whatever goes wrong from here on, it went wrong on the way.
-            let body = answer.body.collect().await;
-            let bytes = body.map_err(|error| Error::from_source(Kind::Unreachable, &error))?.to_vec();
-            if said.is_some_and(|size| usize::try_from(size) != Ok(bytes.len())) {
-                return Err(Error::new(Kind::Unreachable, format!("the object broke off after {} bytes", bytes.len())));
+            while let Some(piece) = pieces.try_next().await.map_err(|error| Error::from_source(Kind::Unreachable, &error))? {
+                body.borrow_mut().add(&piece)?;
             }
-            Ok(Object { bytes, version, tag })
+            let size = body.borrow().size();
+            if said.is_some_and(|said| said != size) {
+                return Err(Error::new(Kind::Unreachable, format!("the object broke off after {size} bytes")));
+            }
+            Ok(facts)
         })
         .map_err(|error| advise(error, bucket, key))
         .doing(|| format!("fetching `s3://{bucket}/{key}`"))
     }
 
-    /// Its version or entity tag, never its content: for a dry-run with `--online`.
+    /// What there is to know about it without its content.
     ///
     /// # Errors
-    /// As [`Aws::object`].
-    pub fn object_version(&self, bucket: &str, key: &str) -> Result<String> {
+    /// As [`Aws::object_into`].
+    pub fn object_facts(&self, bucket: &str, key: &str) -> Result<ObjectFacts> {
         let answer = self
             .call(&async |clients: &super::Clients| {
                 let request = clients.objects.head_object().bucket(bucket).key(key);
@@ -58,7 +74,7 @@ impl Aws {
             })
             .map_err(|error| advise(error, bucket, key))
             .doing(|| format!("asking for `s3://{bucket}/{key}`"))?;
-        Ok(answer.version_id().or(answer.e_tag()).unwrap_or("unknown").to_owned())
+        Ok(ObjectFacts { version: answer.version_id().map(str::to_owned), tag: answer.e_tag().map(str::to_owned) })
     }
 }
 
@@ -68,6 +84,9 @@ fn advise(error: Error, bucket: &str, key: &str) -> Error {
         Kind::Denied => error.hint(format!(
             "the role needs `s3:GetObject` on `arn:aws:s3:::{bucket}/{key}`; without `s3:ListBucket` a missing object looks the same"
         )),
+        Kind::Failed if error.to_string().contains("PreconditionFailed") => {
+            error.doing("the object was replaced while this run was under way").hint("run again")
+        }
         _ => error,
     }
 }

@@ -8,8 +8,8 @@ pub use source::SecretSource;
 use indexmap::{IndexMap, IndexSet};
 
 use self::batches::{Collected, collect};
+use super::Aws;
 use super::parameters::ParameterStore as _;
-use super::{Aws, Object};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::{Secret, Sensitive};
 
@@ -44,7 +44,7 @@ impl Aws {
                     Err(error) => collected.failed.push((source.to_string(), error)),
                 },
                 SecretSource::Object { bucket, key } => match self.object(bucket, key) {
-                    Ok(Object { bytes, .. }) => {
+                    Ok(bytes) => {
                         collected.objects.insert(source.to_string(), Secret::new(bytes));
                     }
                     Err(error) if error.kind() == Kind::Missing => collected.missing.push(source.to_string()),
@@ -83,8 +83,8 @@ impl Aws {
         for (name, source) in sources {
             let version = match source {
                 SecretSource::Parameter(parameter) => collected.named.get(parameter).map(|version| format!("version {version}")),
-                SecretSource::Object { bucket, key } => match self.object_version(bucket, key) {
-                    Ok(version) => Some(version),
+                SecretSource::Object { bucket, key } => match self.object_facts(bucket, key) {
+                    Ok(facts) => Some(facts.version.or(facts.tag).unwrap_or_else(|| "unknown".to_owned())),
                     Err(error) => {
                         collected.failed.push((source.to_string(), error));
                         None

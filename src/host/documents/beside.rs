@@ -47,6 +47,21 @@ impl Beside {
         }
     }
 
+    /// The bytes of a file in the playbook's archive; `None` where it came in none.
+    ///
+    /// # Errors
+    /// `Missing` where there is no such file in it, or nothing lies beside the playbook.
+    pub fn in_archive(&self, path: &Path) -> Result<Option<&[u8]>> {
+        match self {
+            Self::Folder(_) => Ok(None),
+            Self::Archive(archive) => match archive.file(path) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(Error::new(Kind::Missing, format!("there is no file `{}`", archive.name_of(path)))),
+            },
+            Self::Nothing => Err(nothing(path)),
+        }
+    }
+
     /// Says so when there is no file of this name.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
+use crate::host::body::Body;
 use crate::host::instance::{Discovery, Instance};
 use crate::host::network;
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// As [`Aws::object`].
 pub fn object(bucket: &str, key: &str) -> Result<Vec<u8>> {
     let runtime = runtime()?;
-    Ok(aws(&runtime).object(bucket, key)?.bytes)
+    aws(&runtime).object(bucket, key)
 }
 
 /// A parameter's value. A `SecureString` is fine: it is then the playbook that is kept secret, not a value in it.
@@ -31,14 +32,15 @@ pub fn parameter(name: &str) -> Result<Vec<u8>> {
     Ok(aws(&runtime).parameter(name)?.value.expose().to_vec())
 }
 
-/// What an HTTPS address gives, when its sha256 is this.
+/// What an HTTPS address gives.
 ///
 /// # Errors
-/// When the digest differs, there are more than `limit` bytes, or the network fails.
-pub fn https(url: &str, sha256: &str, limit: u64) -> Result<Vec<u8>> {
-    let runtime = runtime()?;
-    network::download_now(runtime.handle(), url, sha256, limit, Instant::now() + PATIENCE)
-        .doing(|| format!("downloading `{url}`"))
+/// When there are more than `limit` bytes, or the network fails.
+pub fn https(url: &str, limit: u64) -> Result<Vec<u8>> {
+    let (runtime, mut bytes) = (runtime()?, Vec::new());
+    network::download(runtime.handle(), url, Instant::now() + PATIENCE, &mut Body::new(&mut bytes, limit))
+        .doing(|| format!("downloading `{url}`"))?;
+    Ok(bytes)
 }
 
 /// The instance's user-data.

@@ -11,8 +11,6 @@ use crate::host::programs::{Invocation, Output};
 
 /// Lists younger than this are good enough.
 const FRESH: Duration = Duration::from_hours(1);
-/// A package file larger than this is not what somebody meant to install.
-const LARGEST_FILE: u64 = 2 << 30;
 /// How often a lock that was taken just before us is waited for again.
 const LOCK_RACES: usize = 5;
 
@@ -42,15 +40,15 @@ impl Host {
     /// `Missing` when a package does not exist; `TimedOut` when somebody held apt's locks; whatever apt says.
     pub fn install_packages(&self, wanted: &Transaction) -> Result<()> {
         let names: Vec<String> = wanted.install.iter().filter_map(name_of).collect();
-        let mut files = Vec::new();
+        let (mut files, mut downloads) = (Vec::new(), Vec::new());
         for request in &wanted.install {
             match request {
                 Request::Named(_) => {}
                 Request::File(path) => files.push(path.display().to_string()),
-                Request::Remote { url, sha256 } => {
-                    let path = self.world.options.state.join("downloads").join(format!("{sha256}.deb"));
-                    self.download_file(url, sha256, LARGEST_FILE, &path)?;
+                Request::Remote { origin, sha256 } => {
+                    let path = self.download(origin, *sha256, "deb")?;
                     files.push(path.display().to_string());
+                    downloads.push(path);
                 }
             }
         }
@@ -66,11 +64,7 @@ impl Host {
         arguments.push("--".into());
         arguments.extend(names.iter().chain(&files).cloned());
         let done = self.install_with_lists(&names, &arguments);
-        for request in &wanted.install {
-            if let Request::Remote { sha256, .. } = request {
-                self.remove(&self.world.options.state.join("downloads").join(format!("{sha256}.deb")))?;
-            }
-        }
+        downloads.iter().try_for_each(|path| self.remove(path))?;
         done
     }
 

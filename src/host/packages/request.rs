@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::host::digest::Sha256;
+use crate::host::origin::Origin;
+
 /// A package by name: `nginx`, `nginx=1.22.*`, `libc6:i386`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedPackage {
@@ -74,10 +77,10 @@ pub enum Request {
     File(PathBuf),
     /// A package file elsewhere, fetched and compared with its digest first.
     Remote {
-        /// `https://…` or `s3://bucket/key`.
-        url: String,
-        /// Its sha256, in hexadecimal.
-        sha256: String,
+        /// Where.
+        origin: Origin,
+        /// Its digest.
+        sha256: Sha256,
     },
 }
 

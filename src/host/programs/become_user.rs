@@ -47,7 +47,11 @@ pub fn spawn(
         .args(&invocation.arguments)
         .env_clear()
         .envs(environment.iter().map(|(name, value)| (name.as_str(), OsStr::from_bytes(value.expose()))))
-        .stdin(if invocation.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+        .stdin(match (&invocation.stdin_file, &invocation.stdin) {
+            (Some(file), _) => file.try_clone()?.into(),
+            (None, Some(_)) => Stdio::piped(),
+            (None, None) => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);

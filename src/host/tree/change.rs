@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -22,8 +21,9 @@ const OURS: &str = ".bootstrap-agent.";
 /// Longest name of a file on the file systems there are.
 const LONGEST_NAME: usize = 255;
 
-/// Writes the file under a temporary name beside its own: owner and mode right, content on the disk.
-pub fn stage(path: &Path, content: &[u8], ids: Ids) -> Result<PathBuf, Stop> {
+/// Has the file written by `write` under a temporary name beside its own: owner and mode right, content on the disk. Nothing of
+/// it is left when that fails.
+pub fn stage<T>(path: &Path, ids: Ids, write: impl FnOnce(&mut File) -> Result<T>) -> Result<(PathBuf, T), Stop> {
     let place = parent_for_change(path)?;
     if let Some(entry) = place.entry()?
         && entry.kind() == SFlag::S_IFDIR
@@ -32,15 +32,16 @@ pub fn stage(path: &Path, content: &[u8], ids: Ids) -> Result<PathBuf, Stop> {
     }
     clear_leftovers(&place);
     let name = temporary_name(&place.name);
-    let written = write_new(&place.directory, &name, content, ids);
-    if let Err(error) = written {
-        let _ = unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
-        return Err(error.into());
+    match write_new(&place.directory, &name, ids, write) {
+        Ok(written) => Ok((path.with_file_name(name), written)),
+        Err(error) => {
+            let _ = unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            Err(error.into())
+        }
     }
-    Ok(path.with_file_name(name))
 }
 
-fn write_new(directory: &OwnedFd, name: &OsStr, content: &[u8], ids: Ids) -> Result<()> {
+fn write_new<T>(directory: &OwnedFd, name: &OsStr, ids: Ids, write: impl FnOnce(&mut File) -> Result<T>) -> Result<T> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut file = File::from(openat(directory, name, flags, Mode::from_bits_truncate(0o600))?);
     let stat = fstat(&file)?;
@@ -49,11 +50,11 @@ fn write_new(directory: &OwnedFd, name: &OsStr, content: &[u8], ids: Ids) -> Res
     if uid.is_some() || gid.is_some() {
         fchown(&file, uid.map(Uid::from_raw), gid.map(Gid::from_raw)).map_err(|error| refused(error, uid, gid))?;
     }
-    file.write_all(content)?;
+    let written = write(&mut file)?;
     // After the content, since writing clears the set-user-id bit; until then nobody but the owner can read it.
     fchmod(&file, Mode::from_bits_truncate(ids.mode.unwrap_or(0o600)))?;
     file.sync_all()?;
-    Ok(())
+    Ok(written)
 }
 
 /// Gives the staged file its real name.

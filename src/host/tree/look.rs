@@ -1,8 +1,6 @@
 //! Looking at what stands at a path, and reading it.
 
-use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use nix::sys::stat::SFlag;
@@ -13,8 +11,8 @@ use super::walk::{Entry, followed, parent_for_look};
 use crate::error::{Error, Kind, Result};
 use crate::host::files::{FileFacts, FileKind};
 
-/// Larger files are not configuration; whoever asks for one is mistaken.
-pub const LARGEST_READ: u64 = 64 * 1024 * 1024;
+/// Larger files are not configuration, and do not fit into a helper's answer; they are compared by their digest.
+pub const LARGEST_READ: u64 = 8 * 1024 * 1024;
 
 /// What stands at this path, itself and not what it links to.
 pub fn look(path: &Path) -> Result<Option<FileFacts>, Stop> {
@@ -34,6 +32,11 @@ fn facts(entry: &Entry) -> Result<FileFacts> {
 
 /// What the file at this path holds; links are followed where that is safe.
 pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
+    Ok(find_file(path)?.map(|entry| content(&entry)).transpose()?)
+}
+
+/// The ordinary file at this path; links are followed where that is safe.
+pub fn find_file(path: &Path) -> Result<Option<Entry>, Stop> {
     let mut path = path.to_owned();
     for links in 1.. {
         let Some(place) = parent_for_look(&path)? else { return Ok(None) };
@@ -49,7 +52,7 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Stop> {
                 if let Some(holder) = place.holder.filter(|_| entry.stat.st_nlink > 1) {
                     return Err(Stop::Foreign(holder));
                 }
-                return Ok(Some(content(&entry)?));
+                return Ok(Some(entry));
             }
             _ => return Err(Error::new(Kind::Failed, "it is no ordinary file").into()),
         }
@@ -63,10 +66,8 @@ fn content(entry: &Entry) -> Result<Zeroizing<Vec<u8>>> {
     if size > LARGEST_READ {
         return Err(too_large());
     }
-    // The kernel's name for the very file we hold, so that it is the one whose type was checked.
-    let file = File::open(format!("/proc/self/fd/{}", entry.handle.as_raw_fd()))?;
     // Room for all of it at once: a growing buffer would leave copies of a secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1));
-    file.take(LARGEST_READ + 1).read_to_end(&mut bytes)?;
+    entry.open()?.take(LARGEST_READ + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST_READ { Err(too_large()) } else { Ok(bytes) }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -41,6 +42,11 @@ impl Entry {
     /// Its type.
     pub fn kind(&self) -> SFlag {
         SFlag::from_bits_truncate(self.stat.st_mode & SFlag::S_IFMT.bits())
+    }
+
+    /// Opens it for reading: the very file that is held, whatever its name stands for by now.
+    pub fn open(&self) -> Result<File> {
+        Ok(File::open(format!("/proc/self/fd/{}", self.handle.as_raw_fd()))?)
     }
 
     /// Where it links to.
@@ -236,7 +242,6 @@ pub fn set(entry: &Entry, ids: Ids) -> Result<()> {
     if let Some(mode) = ids.mode
         && entry.kind() != SFlag::S_IFLNK
     {
-        use std::os::fd::AsRawFd as _;
         // The kernel's name for the very thing we hold: `chmod` takes no descriptor that was opened only to look.
         let held = format!("/proc/self/fd/{}", entry.handle.as_raw_fd());
         std::fs::set_permissions(held, std::os::unix::fs::PermissionsExt::from_mode(mode))?;

@@ -52,7 +52,7 @@ fn archive_of(files: &[(&str, &str)], to: &Path) -> String {
     }
     let said = std::process::Command::new("tar").arg("-czf").arg(to).arg("-C").arg(folder.path()).arg("shop").output().unwrap();
     assert!(said.status.success(), "{said:?}");
-    sha256(&std::fs::read(to).unwrap())
+    Sha256::of(&std::fs::read(to).unwrap()).to_string()
 }
 
 const SHOP: &str = "version: 1\nvars: { port: { required: true } }\nsteps:\n  - file: { path: /a, template: t/a.j2 }\n  \

@@ -48,12 +48,12 @@ fn a_file_beside_the_playbook_is_copied_byte_by_byte() {
     assert_eq!(settle(&step_for(""), &machine).len(), 1);
     assert_eq!(std::fs::read(machine.path("target")).unwrap(), b"\x89PNG\xff\x00");
     assert_eq!(machine.facts().look(&machine.path("target")).unwrap().unwrap().mode, 0o644);
-    let digest = source::digest_of(b"\x89PNG\xff\x00");
+    let digest = Sha256::of(b"\x89PNG\xff\x00");
     assert!(settle(&step_for(&format!(r#", "sha256": "{digest}""#)), &machine).is_empty());
     std::fs::write(machine.path("target"), "changed").unwrap();
     std::fs::write(machine.path("playbook/files/logo"), "changed too").unwrap();
     let error = step_for(&format!(r#", "sha256": "{digest}""#)).check(&machine.facts()).unwrap_err();
-    assert!(error.to_string().contains(&digest), "{error}");
+    assert!(error.to_string().contains(&digest.to_string()), "{error}");
     let gone = step(&machine, r#""source": "files/none""#).check(&machine.facts()).unwrap_err();
     assert_eq!(gone.kind(), Kind::Playbook);
 }
@@ -62,7 +62,7 @@ fn a_file_beside_the_playbook_is_copied_byte_by_byte() {
 fn what_the_network_holds_is_judged_by_its_digest_first() {
     let mut machine = Machine::new();
     machine.online = false;
-    let digest = source::digest_of(b"tool");
+    let digest = Sha256::of(b"tool");
     for from in ["https://example.com/tool", "s3://bucket/tool"] {
         let step = step(&machine, &format!(r#""source": "{from}", "sha256": "{digest}""#));
         let _ = std::fs::remove_file(machine.path("target"));
