@@ -26,6 +26,7 @@ pub mod inputs;
 pub mod installation;
 pub mod instance;
 pub mod journal;
+pub mod journalctl;
 pub mod network;
 pub mod origin;
 pub mod packages;

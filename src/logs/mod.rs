@@ -12,6 +12,7 @@ pub mod emf;
 pub mod figures;
 pub mod files;
 mod journal;
+pub mod journals;
 pub mod limits;
 pub mod outbox;
 pub mod places;

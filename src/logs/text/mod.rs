@@ -64,7 +64,7 @@ impl Now {
 }
 
 /// The longest piece of `text` that an event can carry, ending between two characters; never empty unless the text is.
-fn first_piece(text: &str) -> &str {
+pub(in crate::logs) fn first_piece(text: &str) -> &str {
     let mut end = text.len().min(LONGEST_EVENT);
     while !text.is_char_boundary(end) {
         end -= 1;

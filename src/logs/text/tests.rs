@@ -206,7 +206,7 @@ fn a_line_at_the_limit_is_one_event_and_one_more_byte_makes_it_two() {
         }
     }
     // Marked characters are three times as long as what they stand for.
-    let read = read(&rules(""), &[0xff; 600_000], || 600_000);
+    let read = read(&rules(""), &vec![0xff; 600_000], || 600_000);
     assert_eq!(read.texts().concat().len(), 1_800_000);
     assert_eq!(read.events.len(), 2);
 }
