@@ -64,7 +64,7 @@ pub struct Arguments {
 /// Whatever keeps it from being installed.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let overrides = arguments.overrides.overrides();
-    let playbook = match Playbook::load(&arguments.playbook, &overrides) {
+    let playbook = match Playbook::load_unattended(&arguments.playbook, &overrides) {
         Ok(playbook) => playbook,
         Err(problems) => {
             terminal::problems(&problems);

@@ -79,7 +79,8 @@ fn run_once(
     let top = Instant::now();
     let asking = ask_beside(options, aws.runtime().clone());
     let state = StateFolder::new(&options.state);
-    let loaded = Playbook::load(&options.location, &options.overrides);
+    let load = if options.trigger == Trigger::Manual { Playbook::load } else { Playbook::load_unattended };
+    let loaded = load(&options.location, &options.overrides);
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
     let line = if options.dry_run { None } else { duty::line(aws, surroundings.instance.as_ref(), &state)? };
     let id = run_id();

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::document::Text;
 use super::{Problem, Problems};
+use crate::error::Context as _;
 use crate::host::digest::Sha256;
 use crate::host::documents::archive::{self, Archive};
 use crate::host::documents::{self, Beside, PLAYBOOK, remote};
@@ -64,8 +66,8 @@ impl std::str::FromStr for Location {
     }
 }
 
-/// Fetches a playbook's bytes; nothing is parsed before its digest, where one is given, agrees.
-pub fn fetch(location: &Location) -> Result<Text, Problems> {
+/// Fetches a playbook's bytes, which may take this long; nothing is parsed before its digest, where one is given, agrees.
+pub fn fetch(location: &Location, patience: Duration) -> Result<Text, Problems> {
     let (written, bytes) = match location {
         Location::Path(path) => return from_path(path),
         Location::S3(url) => {
@@ -75,21 +77,22 @@ pub fn fetch(location: &Location) -> Result<Text, Problems> {
                 .and_then(|path| path.split_once('/'))
                 .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
                 .ok_or_else(|| Problem::nowhere(format!("`{address}` is not like `s3://bucket/key`")))?;
-            (address, verified(remote::object(bucket, key), digest)?)
+            (address, verified(remote::object(bucket, key, patience), digest)?)
         }
         Location::Parameter(url) => {
             let (address, digest) = pinned(url)?;
-            (address, verified(remote::parameter(address.trim_start_matches("ssm:")), digest)?)
+            (address, verified(remote::parameter(address.trim_start_matches("ssm:"), patience), digest)?)
         }
         Location::Https(url) => {
             let (address, digest) = pinned(url)?;
             let Some(digest) = digest else {
-                let problem = Problem::nowhere(format!("`{address}` needs `#sha256=…`"));
+                let problem = Problem::nowhere(format!("`{}` needs `#sha256=…`", shown(address)));
                 return Err(problem.hint("whoever can change that page could run anything here as root").into());
             };
-            (address, verified(remote::https(address, archive::LARGEST as u64), Some(digest))?)
+            let fetched = remote::https(address, archive::LARGEST as u64, patience);
+            (address, verified(fetched.doing(|| format!("downloading `{}`", shown(address))), Some(digest))?)
         }
-        Location::UserData => ("user-data", verified(remote::user_data(), None)?),
+        Location::UserData => ("user-data", verified(remote::user_data(patience), None)?),
     };
     let label = shown(written);
     let name = label.rsplit('/').next().unwrap_or_default();

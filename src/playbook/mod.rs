@@ -38,7 +38,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 use crate::host::aws::SecretSource;
-use crate::host::documents::Beside;
+use crate::host::documents::{Beside, remote};
 use crate::logs::settings::LogSettings;
 use crate::step::fields::Span;
 use crate::steps::STEP_TYPES;
@@ -121,7 +121,15 @@ impl Playbook {
     /// # Errors
     /// Every problem of the playbook and of the overrides; or the one reason why it could not be had at all.
     pub fn load(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
-        document::read(load::fetch(location)?, overrides, STEP_TYPES)
+        document::read(load::fetch(location, remote::ATTENDED)?, overrides, STEP_TYPES)
+    }
+
+    /// The same where nobody waits for an answer, and a network that comes up late is waited for.
+    ///
+    /// # Errors
+    /// As [`Playbook::load`].
+    pub fn load_unattended(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
+        document::read(load::fetch(location, remote::UNATTENDED)?, overrides, STEP_TYPES)
     }
 
     /// Where `source:` and `template:` files are found.

@@ -1,5 +1,7 @@
 """Secrets come before any change, or nothing happens at all."""
 
+import re
+
 from scenario import answers, calls, hits
 from simulator import s1
 
@@ -77,6 +79,41 @@ def test_throttling_is_waited_out(aws, equip):
     run = agent.run(PLAYBOOK)
     assert run.code == 0 and hits(aws, rule) == 3, run
     assert len(calls(aws, "GetParameters")) == 4
+
+
+def test_what_a_file_does_not_hold_is_asked_of_aws(aws, equip):
+    agent = member(aws, equip, {"/team/second": PRESENT["/team/second"]})
+    agent.machine.exec(["tee", "/root/secrets.yaml"], input="open: given-by-the-file\n")
+    run = agent.run(PLAYBOOK, "--secrets-from", "/root/secrets.yaml")
+    assert run.code == 1 and "/team/first" in run.said and "/open/one" not in run.said, run
+    assert "does not hold: `first`, `second`" in run.said, run
+    assert not agent.exists("/srv/plain")
+    s1.put_parameters(aws, {"/team/first": PRESENT["/team/first"]})
+    run = agent.run(PLAYBOOK, "--secrets-from", "/root/secrets.yaml")
+    assert run.code == 0, run
+    settings = agent.machine.read("/srv/settings")
+    assert "given-by-the-file" in settings and PRESENT["/team/first"] in settings
+    # A dry-run asks nobody, and says once what it goes without.
+    aws.clear_journal()
+    agent.machine.exec(["rm", "/srv/settings"])
+    plan = agent.run(PLAYBOOK, "--dry-run", "--secrets-from", "/root/secrets.yaml")
+    assert plan.code == 10 and calls(aws, "GetParameters") == [], plan
+    assert [event["text"] for event in plan.of("notice")] == [
+        "the file of `--secrets-from` does not hold `first`, `second`; what needs them cannot be told"
+    ]
+    assert "unknown" in plan.endings.values() and "unchanged" in plan.endings.values(), plan
+
+
+def test_role_credentials_that_never_come_are_no_denial(aws, equip):
+    agent = equip()
+    run = agent.run(PLAYBOOK.replace("name: secrets", "name: secrets\ndeadline: 8s"))
+    assert run.code == 1, run
+    (failed,) = run.of("run_failed")
+    assert re.fullmatch(r"no role credentials appeared within \d s", failed["reason"]["because"][0]), run
+    assert "attach an instance profile" in failed["reason"]["hint"], run
+    assert "denied" not in run.said and "/team/first" not in run.said, run
+    assert run.seconds < 15, "each name waited for them anew"
+    assert calls(aws, "GetParameters") == [] and not agent.exists("/srv/plain")
 
 
 def test_role_credentials_that_appear_after_10_s(aws, equip):

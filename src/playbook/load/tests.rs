@@ -3,6 +3,10 @@
 use super::*;
 use crate::playbook::Playbook;
 
+fn read(location: &Location) -> Result<Text, Problems> {
+    fetch(location, Duration::from_secs(1))
+}
+
 #[test]
 fn a_location_is_known_by_its_form() {
     for (text, location) in [
@@ -23,11 +27,11 @@ fn a_folder_has_a_playbook_and_gives_it_its_name() {
     let own = folder.path().join("shop");
     std::fs::create_dir(&own).unwrap();
     std::fs::write(own.join("playbook.yaml"), "abc").unwrap();
-    let text = fetch(&Location::Path(own.clone())).unwrap();
+    let text = read(&Location::Path(own.clone())).unwrap();
     assert_eq!((text.stem.as_str(), text.content.as_str()), ("shop", "abc"));
     assert!(matches!(text.beside, Beside::Folder(folder) if folder == own));
     assert_eq!(text.digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    let absent = fetch(&Location::Path(folder.path().join("none.yaml"))).err().unwrap();
+    let absent = read(&Location::Path(folder.path().join("none.yaml"))).err().unwrap();
     assert!(absent.0[0].message.contains("none.yaml"));
 }
 
@@ -38,7 +42,7 @@ fn a_pin_is_compared_before_anything_is_read() {
     assert!(verified(Ok(b"abd".to_vec()), Some(pin)).unwrap_err().message.contains("not `ba7816bf"));
     assert_eq!(pinned(&format!("s3://b/k#sha256={pin}")).unwrap(), ("s3://b/k", Some(pin)));
     assert_eq!(pinned("s3://b/k#md5=1").unwrap_err().message, "`#md5=1` is no digest");
-    let unpinned = fetch(&Location::Https("https://example.org/p.yaml".into())).err().unwrap();
+    let unpinned = read(&Location::Https("https://example.org/p.yaml".into())).err().unwrap();
     assert_eq!(unpinned.0[0].message, "`https://example.org/p.yaml` needs `#sha256=…`");
 }
 

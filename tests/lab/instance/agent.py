@@ -140,6 +140,14 @@ class Agent:
         words = ["run", *(["--json"] if json else []), "--trigger", trigger, *options, path]
         return Running(self.machine.inside(self.command(words, environment, under), user))
 
+    def run_at(self, location: str, *options: str, seconds: float = 120) -> Run:
+        """Runs the playbook that is at this location."""
+        return Running(self.machine.inside(self.command(["run", "--json", *options, location]))).wait(seconds)
+
+    def check(self, location: str, *options: str) -> subprocess.CompletedProcess:
+        """`agent check` of the playbook that is at this location."""
+        return self.machine.exec(self.command(["check", *options, location]), check=False)
+
     def command(self, words: List[str], environment: Optional[Dict[str, str]] = None, under: Sequence[str] = ()) -> List[str]:
         """The agent's command line, in the environment that systemd gives to the services of the instance."""
         variables = {**self._environment, **(environment or {})}
@@ -147,8 +155,11 @@ class Agent:
 
     def install(self, playbook: str, *options: str) -> Running:
         """`agent install`, which follows the boot run to its verdict."""
-        self.put(playbook)
-        return Running(self.machine.inside(self.command(["install", "--playbook", PLAYBOOK, *options])))
+        return self.install_at(self.put(playbook), *options)
+
+    def install_at(self, location: str, *options: str) -> Running:
+        """The same with the playbook that is at this location."""
+        return Running(self.machine.inside(self.command(["install", "--playbook", location, *options])))
 
     def status(self) -> dict:
         """The record of the last run."""
