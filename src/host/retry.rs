@@ -67,7 +67,11 @@ impl Retry {
                 _ => drop(pass),
             }
             if !error.kind().is_transient() {
-                return Err(error);
+                return Err(match last {
+                    // That time ran out in the last try says less than what came of those before.
+                    Some(last) if error.kind() == Kind::TimedOut => gave_up(Some(last), tries),
+                    _ => error,
+                });
             }
             let left = deadline.saturating_duration_since(self.clock.now());
             let wait = jitter(wait_after(tries));
@@ -146,6 +150,18 @@ mod tests {
             assert!(clock.now() <= deadline, "waited past the deadline");
         }
         assert!(clock.now() > start);
+    }
+
+    #[test]
+    fn a_last_try_without_an_answer_does_not_hide_what_the_others_met() {
+        let clock = FakeClock::shared();
+        let retry = Retry::new(clock.clone());
+        let mut kinds = [Kind::Unreachable, Kind::TimedOut].into_iter();
+        let attempt = || Err::<(), _>(kinds.next().map_or(Error::new(Kind::Bug, "a third try"), |kind| Error::new(kind, "met")));
+        let error = retry.run(clock.now() + Duration::from_mins(1), attempt).unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unreachable, "trying 2 times: met"));
+        let error = retry.run(clock.now() + Duration::from_mins(1), failing(Kind::TimedOut, 1)).unwrap_err();
+        assert_eq!(error.kind(), Kind::TimedOut);
     }
 
     #[test]

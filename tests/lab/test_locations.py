@@ -134,7 +134,7 @@ def test_https_with_its_digest_and_a_certificate_that_is_trusted(web, agent):
     began = time.monotonic()
     distrusted = agent.check(pinned)
     assert distrusted.returncode == 2 and "certificate" in distrusted.stderr, distrusted.stderr
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 10, "it was tried again and again"
     assert web.requests() == [], "something was asked of a server that nobody trusts"
     web.trusted_by(agent.machine)
     shows(agent, pinned, PLAYBOOK)

@@ -49,9 +49,15 @@ async fn fetch(client: &reqwest::Client, url: &str, deadline: Instant, body: &mu
 
 async fn fetch_once(client: &reqwest::Client, url: &str, body: &mut Body<'_>) -> Result<()> {
     let broken = |error: reqwest::Error| {
-        let kind = if error.is_builder() || error.is_redirect() { Kind::Failed } else { Kind::Unreachable };
+        let settled = error.is_builder() || error.is_redirect();
         // The address is already said by whoever asked, and may hold a token in its query.
-        Error::from_source(kind, &error.without_url())
+        let error = Error::from_source(Kind::Unreachable, &error.without_url());
+        if is_distrusted(&error) {
+            return error
+                .with_kind(Kind::Failed)
+                .hint("the server's certificate is not one that this machine trusts; add its authority to the system's");
+        }
+        if settled { error.with_kind(Kind::Failed) } else { error }
     };
     let mut answer = client.get(url).send().await.map_err(broken)?;
     let status = answer.status();
@@ -70,6 +76,13 @@ async fn fetch_once(client: &reqwest::Client, url: &str, body: &mut Body<'_>) ->
         body.add(&piece)?;
     }
     Ok(())
+}
+
+/// Whether the server's certificate is refused for good: one that is not valid yet, or no more, may be so by a clock that will be set.
+fn is_distrusted(error: &Error) -> bool {
+    error
+        .causes()
+        .any(|cause| cause.contains("invalid peer certificate") && !cause.contains("not valid yet") && !cause.contains("expired"))
 }
 
 #[cfg(test)]
