@@ -53,16 +53,20 @@ class Meter:
         self._leader, self._spare = leader, spare
         self._before: Set[int] = set(children(leader))
         self._stop = threading.Event()
-        self.tree = self.largest = self.own = 0
+        self.tree = self.largest = self.own = self.own_largest = 0
+        self.who = ""
         self._written = written(leader)
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def stop(self) -> Dict[str, int]:
-        """Ends the measurement; bytes."""
+    def stop(self) -> Dict[str, object]:
+        """Ends the measurement; bytes, and who was the largest."""
         self._stop.set()
         self._thread.join()
-        return {"tree": self.tree, "largest": self.largest, "own": self.own, "written": written(self._leader) - self._written}
+        return {
+            "tree": self.tree, "largest": self.largest, "who": self.who, "own": self.own, "own_largest": self.own_largest,
+            "written": written(self._leader) - self._written,
+        }
 
     def _sample(self) -> None:
         while not self._stop.is_set():
@@ -78,7 +82,9 @@ class Meter:
                 total += resident
                 if any(name in words for name in (b"bin/agent", b"__errand", b"ansible", b"AnsiballZ")):
                     own += resident
-                self.largest = max(self.largest, resident)
+                    self.own_largest = max(self.own_largest, resident)
+                if resident > self.largest:
+                    self.largest, self.who = resident, words.replace(b"\0", b" ").decode(errors="replace")[:60].strip()
             self.tree = max(self.tree, total)
             self.own = max(self.own, own)
             time.sleep(0.05)
