@@ -1,4 +1,4 @@
-//! Metrics as log lines: CloudWatch's embedded metric format, which needs no call and no permission of its own.
+//! Metrics as log lines: `CloudWatch`'s embedded metric format, which needs no call and no permission of its own.
 
 use serde_json::{Map, Value, json};
 

@@ -70,7 +70,7 @@ pub struct Refusal {
     /// What is to be done.
     pub class: Class,
     /// Why, for people.
-    pub error: Error,
+    pub error: Box<Error>,
     /// The service asked for this pause.
     pub pause: Option<Duration>,
 }
@@ -108,7 +108,7 @@ pub trait LogStore: Send + Sync {
 impl LogStore for Aws {
     fn put(&self, body: &LogBody) -> Told<Stored> {
         let skew = Arc::new(AtomicI64::new(0));
-        let answer = self.told(async |clients: &Clients| {
+        let answer = self.told(&async |clients: &Clients| {
             let ready = ReadyBody { body: body.clone(), skew: skew.clone() };
             clients.logs.put_log_events().customize().interceptor(ready).send().await.map_err(|error| refusal(&error))
         });
@@ -123,7 +123,7 @@ impl LogStore for Aws {
 
     fn make_group(&self, group: &str, tags: &BTreeMap<String, String>) -> Told<()> {
         let tags = (!tags.is_empty()).then(|| tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect());
-        self.told(async |clients: &Clients| {
+        self.told(&async |clients: &Clients| {
             let request = clients.logs.create_log_group().log_group_name(group).set_tags(tags.clone());
             existing_is_fine(request.send().await)
         })
@@ -131,7 +131,7 @@ impl LogStore for Aws {
     }
 
     fn make_stream(&self, group: &str, stream: &str) -> Told<()> {
-        self.told(async |clients: &Clients| {
+        self.told(&async |clients: &Clients| {
             let request = clients.logs.create_log_stream().log_group_name(group).log_stream_name(stream);
             existing_is_fine(request.send().await)
         })
@@ -139,7 +139,7 @@ impl LogStore for Aws {
     }
 
     fn keep(&self, group: &str, days: i32) -> Told<()> {
-        self.told(async |clients: &Clients| {
+        self.told(&async |clients: &Clients| {
             let request = clients.logs.put_retention_policy().log_group_name(group).retention_in_days(days);
             request.send().await.map(|_| ()).map_err(|error| refusal(&error))
         })
@@ -149,7 +149,7 @@ impl LogStore for Aws {
 
 impl Aws {
     /// One call, once. Refused credentials are asked for again before the next one.
-    fn told<T>(&self, attempt: impl AsyncFn(&Clients) -> Told<T>) -> Told<T> {
+    fn told<T>(&self, attempt: &impl AsyncFn(&Clients) -> Told<T>) -> Told<T> {
         let clients = self.clients().map_err(Refusal::before_the_call)?;
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
         let answer = self.runtime.block_on(async {
@@ -171,13 +171,13 @@ impl Refusal {
     /// A refusal without a wish for a pause.
     #[must_use]
     pub fn new(class: Class, error: Error) -> Self {
-        Self { class, error, pause: None }
+        Self { class, error: Box::new(error), pause: None }
     }
 
     /// Says what was being done.
     #[must_use]
     pub fn doing(mut self, what: String) -> Self {
-        self.error = self.error.doing(what);
+        self.error = Box::new(self.error.doing(what));
         self
     }
 
@@ -279,7 +279,7 @@ where
         Class::Clock if ahead(raw.headers().get("date")).abs() < WRONG_CLOCK => Class::Credentials,
         class => class,
     };
-    Refusal { class, error: said, pause: pause(|name| raw.headers().get(name)) }
+    Refusal { class, error: Box::new(said), pause: pause(|name| raw.headers().get(name)) }
 }
 
 /// What is to be done about an answer with this code, message and status.

@@ -123,7 +123,7 @@ impl Courier {
         let patience = match refusal.class {
             Class::Content => {
                 pass.answered();
-                return Tried::Refused(refusal.error);
+                return Tried::Refused(*refusal.error);
             }
             Class::Missing => {
                 pass.answered();

@@ -63,7 +63,7 @@ impl Retentions {
             }
             Err(refusal) if matches!(refusal.class, Class::Denied | Class::Content | Class::Other) => {
                 self.lock().remove(group);
-                Err(refusal.error)
+                Err(*refusal.error)
             }
             // Missing too: a group that was just made is not always there at once.
             Err(_) => Ok(()),
