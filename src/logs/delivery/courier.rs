@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::compression::Compression;
@@ -40,6 +40,8 @@ pub(super) struct Courier {
     pub(super) letters: DeadLetters,
     /// How often in a row each destination had a problem of its own.
     pub(super) troubled: Mutex<HashMap<Destination, u32>>,
+    /// One sender at a time makes streams.
+    pub(super) making: Mutex<()>,
     /// Retentions that are still to be set.
     pub(super) retentions: Retentions,
     /// Single events refused since the service took anything.
@@ -152,6 +154,12 @@ impl Courier {
     /// Makes what is missing; then the request is made again.
     fn make(&self, to: &Destination) -> Tried {
         self.figures.count(Figure::Retries, 1_u64);
+        let making = self.making.try_lock();
+        if let Err(TryLockError::WouldBlock) = making {
+            // Another sender makes something, perhaps the same: when that is done, the request tells.
+            drop(self.making.lock());
+            return Tried::Later(self.pause.now());
+        }
         let times = self.times_troubled(to);
         match creation::make(&*self.service, &self.pause, to) {
             Ok(()) => {
@@ -163,11 +171,17 @@ impl Courier {
             Err(refusal) if matches!(refusal.class, Class::Denied | Class::Content | Class::Other) => {
                 Tried::Later(self.own_trouble(to, &refusal.error))
             }
-            Err(refusal) => match self.gate.enter() {
-                Some(pass) => self.refused(to, pass, refusal),
-                None => Tried::Stopped,
-            },
+            Err(refusal) => {
+                drop(making);
+                self.gate.enter().map_or(Tried::Stopped, |pass| self.refused(to, pass, refusal))
+            }
         }
+    }
+
+    /// A defect of ours ended a try half-way: the batch is tried again, and the others go on.
+    pub(super) fn failed(&self, batch: &Batch) -> End {
+        self.complaints.mention("a defect", "a defect of the agent kept logs from being shipped; it is tried again");
+        End::Later(self.pause.now() + jitter(OF_ITS_OWN.after(self.times_troubled(batch.to()))))
     }
 
     fn own_trouble(&self, to: &Destination, error: &Error) -> Instant {

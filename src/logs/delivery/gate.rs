@@ -16,8 +16,8 @@ pub(super) struct Patience {
     pub(super) longest: Duration,
 }
 
-/// Nobody answers, or the service has a problem of its own.
-pub(super) const AWAY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(5) };
+/// Nobody answers, or the service has a problem of its own. Shorter than what is left for a last flush, so that it is one try at least.
+pub(super) const AWAY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) };
 /// It asks us to slow down.
 pub(super) const BUSY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
 /// It does not believe who we are.
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_service_that_is_away_is_asked_every_few_seconds_and_a_busy_one_less_often() {
-        for (patience, most) in [(AWAY, 5), (BUSY, 30), (REFUSED, 30)] {
+        for (patience, most) in [(AWAY, 4), (BUSY, 30), (REFUSED, 30)] {
             let gate = gate();
             let waits: Vec<Duration> = (0..200).map(|_| wait(&gate, patience, None)).collect();
             let longest = waits.iter().max().unwrap();

@@ -13,6 +13,7 @@ mod pause;
 pub use compression::Compression;
 pub use dead_letters::{DEAD_LETTER_LIMIT, DEAD_LETTERS};
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -105,6 +106,7 @@ impl Courier {
             pause,
             letters: DeadLetters::new(&means.state, means.dead_letter_limit),
             troubled: std::sync::Mutex::default(),
+            making: std::sync::Mutex::default(),
             retentions: Retentions::default(),
             refused: std::sync::atomic::AtomicU32::new(0),
         }
@@ -114,7 +116,9 @@ impl Courier {
 /// One sender: a batch after the other until it is time to stop.
 fn send(outbox: &Outbox, courier: &Courier) {
     while let Some(batch) = outbox.next_batch() {
-        match courier.carry(&batch) {
+        // A batch that is neither acknowledged nor given back would hold up its stream for ever.
+        let end = catch_unwind(AssertUnwindSafe(|| courier.carry(&batch))).unwrap_or_else(|_| courier.failed(&batch));
+        match end {
             End::Settled => outbox.acknowledge(batch),
             End::Later(then) => outbox.give_back(batch, then),
             End::Stopped => {

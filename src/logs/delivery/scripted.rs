@@ -30,6 +30,8 @@ pub(super) struct Script {
     pub(super) poison: Option<String>,
     /// Events before and behind are not stored.
     pub(super) window: Option<(i64, i64)>,
+    /// So many calls end in a panic.
+    pub(super) panics: u32,
     pub(super) calls: Vec<String>,
     /// Stream, time and message.
     pub(super) stored: Vec<(String, i64, String)>,
@@ -66,6 +68,11 @@ impl Scripted {
     fn asked<T>(&self, call: &str, answer: impl FnOnce(&mut Script) -> Told<T>) -> Told<T> {
         let now = self.clock.now();
         let mut script = self.state.lock().unwrap();
+        if script.panics > 0 {
+            script.panics -= 1;
+            drop(script);
+            panic!("as the test says");
+        }
         script.calls.push(call.to_owned());
         if let Some((class, _)) = script.until.filter(|(_, until)| now < *until) {
             return Err(refusal(class));

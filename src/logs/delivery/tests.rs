@@ -340,3 +340,16 @@ fn senders_ship_from_their_threads_and_stop_in_time() {
         assert_eq!((stored, marks), if away { (0, vec![0; 3]) } else { (3000, vec![1000; 3]) });
     }
 }
+
+#[test]
+fn a_defect_that_panics_costs_time_but_no_line() {
+    let (folder, said) = (tempfile::tempdir().unwrap(), Arc::<Mutex<Vec<String>>>::default());
+    let service = Scripted::new().with(|script| script.panics = 2);
+    let outbox = Outbox::new(Limits::default());
+    let source = outbox.register(&to("g", "s"), 0);
+    let delivery = Delivery::start(&outbox, Means { clock: RealClock::shared(), ..means(&service, &folder, &said) }).unwrap();
+    outbox.intake(source).push(NOW, "a line", 1);
+    assert!(delivery.stop(Duration::from_secs(20)));
+    assert_eq!((service.messages(), outbox.acknowledged(source)), (vec!["a line".to_owned()], 1));
+    assert!(said.lock().unwrap()[0].contains("defect"));
+}
