@@ -130,7 +130,9 @@ fn run_once(
     let binary = run.binary.take();
     let answered = run.answer(ended);
     // Whoever sent a signal waits for us, and nobody delays a verdict for a digest.
-    binary.filter(|_| stop.reason().is_none()).map(OwnBinary::wait);
+    if let Some(binary) = binary.filter(|_| stop.reason().is_none()) {
+        binary.wait();
+    }
     answered
 }
 

@@ -118,7 +118,7 @@ fn pinned(url: &str) -> Result<(&str, Option<&str>), Problem> {
 }
 
 fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Result<Vec<u8>, Problem> {
-    let bytes = fetched.map_err(Problem::from_error)?;
+    let bytes = fetched.map_err(Problem::from)?;
     let found = Sha256::of(&bytes).to_string();
     match digest {
         Some(pinned) if !pinned.eq_ignore_ascii_case(&found) => {
@@ -131,7 +131,7 @@ fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Res
 
 fn from_path(path: &Path) -> Result<Text, Problems> {
     let file = if documents::is_folder(path) { path.join(PLAYBOOK) } else { path.to_owned() };
-    let bytes = documents::read(&file, archive::LARGEST).map_err(|error| Problem::nowhere(error.to_string()))?;
+    let bytes = documents::read(&file, archive::LARGEST).map_err(Problem::from)?;
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     // `folder/playbook.yaml` is called like its folder.
     let named = if file.file_name().is_some_and(|name| name == PLAYBOOK) { &folder } else { &file };
@@ -143,7 +143,7 @@ fn from_path(path: &Path) -> Result<Text, Problems> {
 fn whole(label: String, stem: String, beside: Beside, bytes: Vec<u8>) -> Result<Text, Problems> {
     let digest = Sha256::of(&bytes).to_string();
     let (label, stem, beside, bytes) = if archive::is_archive(&bytes) {
-        let archive = Archive::unpack(&label, &bytes).map_err(Problem::from_error)?;
+        let archive = Archive::unpack(&label, &bytes).map_err(Problem::from)?;
         let playbook = archive.file(Path::new(PLAYBOOK)).unwrap_or_default().to_vec();
         let folder = archive.folder().file_name().map(|name| name.to_string_lossy().into_owned());
         let stem = folder.unwrap_or_else(|| stem.trim_end_matches(".tar").to_owned());

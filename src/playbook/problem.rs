@@ -35,12 +35,14 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl Problem {
-    /// A problem without a place, which somebody else has found.
-    pub fn from_error(error: Error) -> Self {
+/// A problem without a place, which somebody else has found.
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
         Self { hint: error.advice().map(str::to_owned), ..Self::nowhere(error.to_string()) }
     }
+}
 
+impl Problem {
     /// A problem without a place in a file.
     pub fn nowhere(message: impl Into<String>) -> Self {
         Self { position: None, excerpt: None, message: message.into(), hint: None }

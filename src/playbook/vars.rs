@@ -260,10 +260,11 @@ fn file_of_vars(path: &Path, beside: &Beside) -> Result<(String, String), Proble
         read => (path.display().to_string(), read),
     };
     let bytes = read.map_err(|error| match (error.kind(), beside) {
-        (Kind::Missing, Beside::Archive(_)) => Problem::from_error(error).hint("it is not in the playbook's archive either"),
-        (Kind::Missing, Beside::Nothing) => Problem::from_error(error)
-            .hint("a playbook from elsewhere brings its files of variables when it comes as a `.tar.gz`"),
-        _ => Problem::from_error(error),
+        (Kind::Missing, Beside::Archive(_)) => Problem::from(error).hint("it is not in the playbook's archive either"),
+        (Kind::Missing, Beside::Nothing) => {
+            Problem::from(error).hint("a playbook from elsewhere brings its files of variables when it comes as a `.tar.gz`")
+        }
+        _ => Problem::from(error),
     })?;
     String::from_utf8(bytes)
         .map(|text| (label.clone(), text))

@@ -37,9 +37,9 @@ impl Beside {
             Self::Folder(folder) => super::read(&folder.join(path), limit),
             Self::Archive(archive) => {
                 let found = archive.file(path).ok_or_else(|| Error::new(Kind::Missing, "there is no such file in the archive"));
-                let found = found.and_then(|bytes| match bytes.len() <= limit {
-                    true => Ok(bytes.to_vec()),
-                    false => Err(Error::new(Kind::Failed, format!("it is larger than {limit} bytes"))),
+                let found = found.and_then(|bytes| {
+                    let fits = (bytes.len() <= limit).then(|| bytes.to_vec());
+                    fits.ok_or_else(|| Error::new(Kind::Failed, format!("it is larger than {limit} bytes")))
                 });
                 found.doing(|| format!("reading `{}`", archive.name_of(path)))
             }
