@@ -84,10 +84,11 @@ impl Name {
     }
 
     fn is_slice(&self) -> bool {
-        match self {
-            Self::Whole(name) => name.ends_with(".slice"),
-            Self::Pattern(pattern) => pattern.as_str().ends_with(".slice"),
-        }
+        let name = match self {
+            Self::Whole(name) => name,
+            Self::Pattern(pattern) => pattern.as_str(),
+        };
+        name.rsplit_once('.').is_some_and(|(_, end)| end == "slice")
     }
 }
 

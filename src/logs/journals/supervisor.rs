@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::host::journalctl::{Follower, Stopped};
 use crate::logs::figures::Figure;
 use crate::logs::outbox::SourceId;
+use crate::secret::MaskState;
 
 /// Before the first new start, and before each when all fail.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -66,7 +67,7 @@ impl Supervisor {
         stopped: Stopped,
         report: Report,
     ) -> Self {
-        let feeds = feeds.into_iter().map(|(filter, source)| Feed { filter, source, mask: Default::default() }).collect();
+        let feeds = feeds.into_iter().map(|(filter, source)| Feed { filter, source, mask: MaskState::default() }).collect();
         let cursor = if let Begin::Cursor(cursor) = &begin { Some(cursor.clone()) } else { None };
         let last = cursor.as_deref().and_then(Cursor::parse);
         let gathered = Gathered::default();
