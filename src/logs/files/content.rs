@@ -60,6 +60,11 @@ impl Content {
         }
     }
 
+    /// Whether it is our own copy.
+    pub(super) fn is_spooled(&self) -> bool {
+        matches!(self, Self::Spooled(..))
+    }
+
     /// Whether it can still grow.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain(_))

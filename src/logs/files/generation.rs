@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::content::Content;
 use super::desk::{Desk, QUANTUM};
-use super::identity::{ANCHOR, HEAD, Print, ReadAt as _, anchor_of, head_of, length, still_has};
+use super::identity::{ANCHOR, HEAD, Print, ReadAt as _, TELLING, anchor_of, head_of, length, still_has};
 use super::spool::Rescue;
 use crate::host::inode::{Ground, Handle, Seen, Writer};
 use crate::logs::figures::Figure;
@@ -158,7 +158,7 @@ impl Generation {
 
     /// Whether only our own copy is left of it.
     pub(super) fn is_spooled(&self) -> bool {
-        matches!(self.content, Some(Content::Spooled(..)))
+        self.content.as_ref().is_some_and(Content::is_spooled)
     }
 
     /// How long nothing has come.
@@ -203,6 +203,13 @@ impl Generation {
                 let is_ours = !is_new || still_has(content, &self.anchor)?;
                 return Ok(if is_ours { Step::Rest } else { Step::Cut });
             }
+        }
+        if content.is_plain()
+            && self.anchor.length < TELLING
+            && !(still_has(content, &self.head)? && still_has(content, &self.recorded)?)
+        {
+            // There is too little before the offset to be sure by that alone.
+            return Ok(Step::Cut);
         }
         if self.acknowledged(&desk.outbox) == self.offset {
             self.waiting_since = now.steady;

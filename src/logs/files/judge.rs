@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::Files;
 use super::content::Content;
 use super::family::{age, is_gzip, is_packed};
-use super::generation::{Generation, Inode};
+use super::generation::{Generation, Inode, SILENCE};
 use super::identity::{ANCHOR, HEAD, ReadAt as _, TELLING, anchor_of, head_of, still_has};
 use super::source::Entry;
 use crate::host::foreign_links;
@@ -54,6 +54,11 @@ impl Stranger {
             self.opened = Some((content, inode));
         }
         self.opened.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// What was opened of it.
+    pub(super) fn into_content(self) -> Option<Content> {
+        Some(self.opened?.0)
     }
 
     fn key(&self) -> Key {
@@ -98,7 +103,13 @@ impl Files {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     self.blame(&stranger.path, &error.to_string());
-                    self.postpone(key, source, written, now.steady);
+                    let is_hopeless =
+                        self.deferred.get(&key).is_some_and(|since| now.steady.saturating_duration_since(*since) >= SILENCE);
+                    if is_hopeless {
+                        self.ignored.insert(key);
+                    } else if stranger.home.is_some() {
+                        self.postpone(key, source, written, now.steady);
+                    }
                 }
             }
         }
@@ -226,7 +237,7 @@ impl Files {
     /// Whether the stranger has the bytes of a generation that is nowhere else to be found.
     fn is_of(&self, id: u64, stranger: &mut Stranger, is_rotated: bool) -> io::Result<bool> {
         let Some(file) = self.generations.get(&id) else { return Ok(false) };
-        if file.missed.is_none() || file.is_spooled() || file.head.length == 0 {
+        if file.missed.is_none() && !file.is_spooled() || file.head.length == 0 {
             return Ok(false);
         }
         // Whoever cuts a file copies it first, and whoever deletes one after a rotation has compressed it.
@@ -235,7 +246,7 @@ impl Files {
             return Ok(false);
         }
         let (content, _) = stranger.open()?;
-        Ok(still_has(content, &file.head)? && still_has(content, &file.anchor)?)
+        Ok(still_has(content, &file.head)? && still_has(content, &file.anchor)? && still_has(content, &file.recorded)?)
     }
 
     /// The generation goes on in this file.
@@ -243,7 +254,13 @@ impl Files {
         let Some(file) = self.generations.get_mut(&id) else { return };
         let Some((content, inode)) = stranger.opened.take() else { return };
         file.found_at(&stranger.path, stranger.home.is_none(), self.scans);
+        tracing::debug!(id, path = %stranger.path.display(), offset = file.offset, "it goes on in a copy");
         file.inode = Some(inode);
+        if let Some(rescue) = file.rescue.take_if(|_| file.content.as_ref().is_none_or(Content::is_spooled)) {
+            // There is more of it here than we saved.
+            self.spool.remove(&rescue);
+            file.content = None;
+        }
         if file.content.is_none() {
             file.content = Some(content);
             file.is_over = false;
@@ -270,11 +287,14 @@ impl Files {
             file.size = if content.is_plain() { end } else { 0 };
             file.anchor = anchor_of(&mut content, end)?.unwrap_or_default();
             (file.is_over, file.is_behind) = (true, false);
+            tracing::debug!(path = %stranger.path.display(), "known from its end");
             self.add(file);
             return Ok(());
         }
-        if self.open_files() < self.most_open {
+        tracing::debug!(path = %stranger.path.display(), size = file.size, "a new one");
+        if self.open < self.most_open {
             file.content = Some(content);
+            self.open += 1;
         }
         let id = self.add(file);
         self.wake(id, now.steady);

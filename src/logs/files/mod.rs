@@ -67,6 +67,8 @@ pub struct Files {
     /// Of these, those that nobody was told yet.
     unsaid: BTreeSet<PathBuf>,
     most_open: usize,
+    /// How many are open.
+    open: usize,
 }
 
 impl Files {
@@ -98,6 +100,7 @@ impl Files {
             problems: BTreeMap::new(),
             unsaid: BTreeSet::new(),
             most_open: MOST_OPEN,
+            open: 0,
         }
     }
 

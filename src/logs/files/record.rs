@@ -117,7 +117,8 @@ impl Files {
         let mut file = Generation::new(source, record.home, inode, now);
         (file.offset, file.looked, file.size) = (record.offset, record.offset, record.size);
         (file.path, file.written, file.head) = (record.path, record.written, record.head);
-        (file.anchor, file.recorded) = (record.anchor, record.anchor);
+        file.recorded = record.anchor;
+        file.anchor = if record.anchor.end == record.offset { record.anchor } else { Print::of(&[], record.offset) };
         (file.strips, file.is_over, file.missed_at) = (record.strips, record.is_over, record.missed);
         file.is_given_up = record.missed.is_some();
         if let Some(spooled) = record.spooled {

@@ -26,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// A hint brings a look soon, but for no more than a twentieth of a processor.
 const SOON: Duration = Duration::from_millis(250);
 const SHARE_OF_HINTS: u32 = 20;
+/// While a file is there that cannot be judged yet.
+const WAITING: Duration = Duration::from_secs(1);
 /// What is nowhere to be found for so long is counted as lost.
 const GIVEN_UP: Duration = Duration::from_secs(5);
 /// What is gone is remembered for a day, in case it comes back as a copy, and for no more files than this.
@@ -53,6 +55,7 @@ impl Files {
     pub(super) fn scan(&mut self, now: Now) {
         let began = processor_time();
         self.scans += 1;
+        self.open = self.open_files();
         let places: Places = self.generations.iter().filter_map(|(id, file)| Some((self.place_of(file)?, *id))).collect();
         let mut strangers = Vec::new();
         self.sources.iter_mut().for_each(|source| source.latest = i64::MIN);
@@ -72,8 +75,11 @@ impl Files {
         self.by_path = self.generations.iter().filter_map(|(id, file)| Some((file.path.clone()?, *id))).collect();
         let took = processor_time().saturating_sub(began);
         self.last_scan = Cost { at: Some(now.steady), took };
-        let pause = RESCAN.max(took * SHARE).min(LONGEST);
-        self.next_scan = Some(now.steady + if self.deferred.is_empty() { pause } else { Duration::from_secs(1) });
+        let pause = match self.deferred.is_empty() {
+            true => RESCAN.max(took * SHARE).min(LONGEST),
+            false => WAITING.max(took * SHARE_OF_HINTS),
+        };
+        self.next_scan = Some(now.steady + pause);
     }
 
     /// Of a file that this process has seen. What a record says about a place is not to be trusted: devices get other numbers.
@@ -117,6 +123,11 @@ impl Files {
             file.changed = seen.changed;
         } else if is_changed {
             file.is_over = false;
+            let is_closed = file.content.is_none();
+            if is_closed && self.open < self.most_open {
+                // An error is found again, and told, when its turn comes.
+                self.open(id).ok();
+            }
             self.wake(id, now.steady);
         }
     }
@@ -149,6 +160,12 @@ impl Files {
                     }
                     file.found_at(&stranger.path, stranger.home.is_none(), self.scans);
                     file.is_over &= is_packed;
+                    tracing::debug!(id, path = %stranger.path.display(), offset = file.offset, "known by its handle");
+                    if file.content.is_none() && !file.is_over && self.open < self.most_open {
+                        // An open file can be read even when it is deleted before its turn comes.
+                        file.content = stranger.into_content();
+                        self.open += 1;
+                    }
                     self.active.insert(id, now);
                 }
                 // Another name of one that was recognised just now.
@@ -182,6 +199,7 @@ impl Files {
                 file.missed = Some(now.steady);
                 file.missed_at = file.missed_at.or(Some(now.wall));
             }
+            tracing::debug!(id, home = %file.home.display(), missed = file.missed.is_some(), offset = file.offset, size = file.size, "out of sight");
             if file.content.is_some() || file.missed.is_some() {
                 self.active.entry(id).or_insert(now.steady);
             }
@@ -190,6 +208,10 @@ impl Files {
 
     /// What could not be found again, and was not read to its end, is lost; that is counted and told.
     fn give_up(&mut self, now: Now) {
+        if !self.deferred.is_empty() {
+            // It may be in what is being compressed just now.
+            return;
+        }
         let mut lost = Vec::new();
         for file in self.generations.values_mut() {
             let is_gone = file.missed.is_some_and(|missed| now.steady.saturating_duration_since(missed) >= GIVEN_UP);

@@ -2,6 +2,7 @@
 
 mod cutting;
 mod finding;
+mod model;
 mod renaming;
 mod vanishing;
 

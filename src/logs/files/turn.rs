@@ -90,6 +90,7 @@ impl Files {
         if self.next_scan.is_none_or(|next| next <= now.steady) {
             self.scan(now);
         }
+        self.open = self.open_files();
         let mut due: Vec<u64> = self.active.iter().filter(|(_, due)| **due <= now.steady).map(|(id, _)| *id).collect();
         let first = due.iter().position(|id| *id >= self.resume_at).unwrap_or(0);
         due.rotate_left(first);
@@ -157,8 +158,8 @@ impl Files {
         };
         if step == Step::Cut {
             self.cut(id, now);
-            // Its copy is there already.
-            self.scan(now);
+            // Its copy is there already, and may not stay for long.
+            self.next_scan = Some(now.steady);
             return Step::Cut;
         }
         if let Some(file) = self.generations.get_mut(&id) {
@@ -174,27 +175,32 @@ impl Files {
         if file.content.is_none() && !file.is_over && (file.is_behind || is_changed(file)) {
             self.open(id)?;
         }
-        let open = self.open_files();
+        let is_crowded = self.open > self.most_open;
         let Some(file) = self.generations.get_mut(&id) else { return Ok(Step::Rest) };
         let step = file.read(&to, &rules, &mut self.desk, now)?;
         if step != Step::Rest {
             return Ok(step);
         }
-        if file.settle(&to, &rules, &mut self.desk, now)? {
-            file.content = None;
+        let is_over = file.settle(&to, &rules, &mut self.desk, now)?;
+        if is_over && file.path.is_none() && !file.is_settled(&self.desk.outbox) {
+            // Nothing else keeps its bytes until the service has them.
+            return Ok(step);
+        }
+        if is_over {
+            self.open = self.open.saturating_sub(usize::from(file.content.take().is_some()));
             if file.path.is_none() {
                 // Whether or not it is anywhere, we are done with it.
                 file.missed = file.missed.or(Some(now.steady));
                 file.missed_at = file.missed_at.or(Some(now.wall));
             }
-        } else if open > self.most_open && file.path.is_some() && file.unread() == 0 {
-            file.content = file.content.take().filter(|content| !content.is_plain());
+        } else if is_crowded && file.path.is_some() && file.unread() == 0 {
+            self.open = self.open.saturating_sub(usize::from(file.content.take().is_some()));
         }
         Ok(step)
     }
 
     /// Opens it where it stands, if it still stands there.
-    fn open(&mut self, id: u64) -> io::Result<()> {
+    pub(super) fn open(&mut self, id: u64) -> io::Result<()> {
         let Some(file) = self.generations.get_mut(&id) else { return Ok(()) };
         let (Some(path), Some(inode)) = (&file.path, &file.inode) else { return Ok(()) };
         let found = foreign_links::open(path)?;
@@ -203,6 +209,7 @@ impl Files {
         }
         file.content = Some(if inode.is_packed { Content::packed(found)? } else { Content::Plain(found) });
         let path = path.clone();
+        self.open += 1;
         self.clear(&path);
         Ok(())
     }
@@ -220,6 +227,7 @@ impl Files {
         (fresh.missed, fresh.missed_at) = (file.missed.take(), file.missed_at.take());
         (file.missed, file.missed_at, file.is_live) = (Some(now.steady), Some(now.wall), false);
         file.is_behind = false;
+        tracing::debug!(id, home = %file.home.display(), offset = file.offset, "it was cut");
         self.desk.figures.count(Figure::Truncations, 1_u64);
         self.wake(id, now.steady);
         let fresh = self.add(fresh);
@@ -264,6 +272,7 @@ impl Files {
             && Seen::of(source).is_ok_and(|seen| seen.size == end)
             && let Ok((saved, _)) = self.spool.open(&rescue.name, rescue.base)
         {
+            tracing::debug!(id, base = rescue.base, "our copy is all that is needed");
             file.content = Some(Content::Spooled(saved, rescue.base));
             file.inode = None;
         }

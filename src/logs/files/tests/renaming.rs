@@ -35,6 +35,7 @@ fn whoever_writes_to_the_renamed_file_is_followed_until_he_leaves_it() {
     let stored = scene.stored();
     assert_eq!(stored[..40], expected(0..40));
     assert_eq!(stored[40..], ["without an end"]);
+    scene.pass(Duration::from_secs(12));
     assert!(scene.files.generations.values().filter(|file| file.content.is_some()).count() <= 1, "its descriptor is given back");
 }
 
