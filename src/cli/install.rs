@@ -93,6 +93,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
     host.daemon_reload()?;
     host.act_on_unit(units::BOOT, Verb::Enable)?;
+    host.act_on_unit(units::LOGS, Verb::Enable)?;
+    if host.unit(units::LOGS)?.is_active() {
+        // It may be of another version, and speak another protocol.
+        host.act_on_unit(units::LOGS, Verb::Restart)?;
+    }
     if !arguments.no_timer {
         host.act_on_unit(units::TIMER, Verb::Enable)?;
         host.act_on_unit(units::TIMER, Verb::Start)?;

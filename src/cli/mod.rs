@@ -11,6 +11,7 @@ mod json;
 pub mod overrides;
 mod run;
 pub mod schema;
+mod ship_logs;
 mod status;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ enum Command {
     Check(check::CheckArguments),
     Install(install::Arguments),
     Status(status::Arguments),
+    ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
     Completions(completions::Arguments),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => terminal::with_streams(|out, _| arguments.run(out)),
         Command::Install(arguments) => install::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),
         Command::Errand => Ok(ExitCode::SUCCESS),

@@ -14,6 +14,7 @@ pub mod homes;
 pub mod horizon;
 pub mod job;
 pub mod locks;
+pub mod metrics;
 pub mod options;
 pub mod own_binary;
 pub mod owner;

@@ -15,7 +15,7 @@ use super::options::{RunOptions, Trigger};
 use super::own_binary::OwnBinary;
 use super::record::{Header, Recorder};
 use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
-use super::shipping::Shipping;
+use super::shipping::{Order, Shipping};
 use super::stop::Stop;
 use super::tally::{Refusal, Tally};
 use super::{duty, owner, record};
@@ -26,7 +26,6 @@ use crate::host::run_lock::RunLock;
 use crate::host::state::StateFolder;
 use crate::host::{World, WorldOptions, process};
 use crate::lifecycle::Line;
-use crate::logs::settings::LogSettings;
 use crate::playbook::{Converge, Playbook, Scope};
 use crate::secret::Redactor;
 
@@ -166,7 +165,7 @@ impl Run<'_> {
         }
         let _lock = self.lock(state)?;
         let recorder = self.begin_record(state)?;
-        self.ship_logs(state, playbook.logs(&scope));
+        self.ship_logs(state, &playbook, &scope);
         if let Some(line) = waiting {
             duty::say_what_waits(line, &self.teller);
         }
@@ -178,22 +177,22 @@ impl Run<'_> {
     }
 
     /// Begins to ship logs, where the playbook wants it and there is an instance whose they are.
-    fn ship_logs(&self, state: &StateFolder, wanted: Result<Option<LogSettings>>) {
-        let unable = match (wanted, &self.surroundings.instance) {
-            (Ok(None), _) => return,
-            (Ok(Some(settings)), Some(instance)) => {
-                let Some(problem) = settings.problems().into_iter().next() else {
-                    let shipping = Shipping::start(settings, &instance.id, &self.aws, state, &self.redactor, &self.teller);
-                    let _ = self.shipping.set(shipping);
-                    return;
-                };
-                problem
+    fn ship_logs(&self, state: &StateFolder, playbook: &Playbook, scope: &Scope) {
+        let instance = self.surroundings.instance.as_ref().map(|instance| instance.id.as_str());
+        let order = match (playbook.logs(scope), instance) {
+            (Ok(None), _) => return Shipping::stop_service(state),
+            (Ok(Some(settings)), Some(instance)) => Order::new(&self.id, settings, playbook, scope, instance),
+            (Ok(Some(_)), None) => {
+                let absent = self.surroundings.absent.clone();
+                Err(Error::new(Kind::Missing, absent.unwrap_or_else(|| "this is no EC2 instance".to_owned())))
             }
-            (Ok(Some(_)), None) => self.surroundings.absent.clone().unwrap_or_else(|| "this is no EC2 instance".to_owned()),
-            (Err(error), _) => error.to_string(),
+            (Err(error), _) => Err(error),
         };
-        // Failing to ship never fails a run.
-        self.teller.notice(format!("no logs are shipped: {unable}"));
+        match order.and_then(|order| Shipping::start(order, &self.aws, state, &self.redactor, &self.teller)) {
+            Ok(shipping) => drop(self.shipping.set(shipping)),
+            // Failing to ship never fails a run.
+            Err(error) => self.teller.notice(format!("no logs are shipped: {error}")),
+        }
     }
 
     /// Answers the hook, however the run ended. A run that a signal ended decides nothing: the next boot does.
@@ -302,6 +301,7 @@ impl Run<'_> {
         let given = self.options.secrets_from.as_deref();
         let aws = self.aws.until(self.horizon.deadline());
         scope.secrets = fetch_secrets(&playbook, &scope, &aws, given, self.options.dry_run, &self.teller)?;
+        self.shipping.get().inspect(|shipping| shipping.secrets_are_known());
         if let Some(said) = scope.secrets.as_ref().and_then(too_short_to_search) {
             self.teller.notice(said);
         }

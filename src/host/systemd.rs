@@ -3,10 +3,12 @@
 
 mod act;
 mod journal;
+mod log_unit;
 mod verify;
 mod wish;
 
 pub use act::Verb;
+pub use log_unit::{LOG_RUNTIME, LOG_UNIT, log_unit_is_for, start_log_unit};
 pub use wish::{Difference, Running, UnitChange, UnitWish};
 
 use std::path::Path;

@@ -7,7 +7,6 @@
 mod conclude;
 mod failure;
 mod find;
-mod logs;
 mod pending;
 mod pulse;
 mod report;

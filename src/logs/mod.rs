@@ -5,16 +5,18 @@
 
 mod batch;
 mod checkpoint;
-pub mod control;
 pub mod complaints;
+pub mod control;
 pub mod delivery;
 pub mod emf;
 pub mod figures;
 pub mod files;
 mod journal;
 pub mod journals;
+mod keeper;
 pub mod limits;
 pub mod outbox;
+pub mod own_events;
 pub mod places;
 mod queue;
 mod send;
@@ -25,4 +27,5 @@ mod sources;
 mod tail;
 pub mod text;
 
+pub use keeper::{Keeper, Means};
 pub use shipper::{Plan, Shipper};

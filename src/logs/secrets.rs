@@ -71,6 +71,11 @@ impl Knowledge {
         }
     }
 
+    /// There are others now, which nobody has told us.
+    pub fn forget(&self) {
+        self.lock().known = false;
+    }
+
     /// Whether they are known, or there are none.
     #[must_use]
     pub fn is_complete(&self) -> bool {

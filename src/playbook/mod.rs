@@ -12,6 +12,7 @@ mod expression;
 mod filters;
 mod frame;
 mod load;
+mod log_configuration;
 mod log_rules;
 mod names;
 mod node;
@@ -27,6 +28,7 @@ mod yaml;
 
 pub use entry::{Entry, Rendered, Wanted};
 pub use load::{Location, Overrides};
+pub use log_configuration::LogConfiguration;
 pub use problem::{Position, Problem, Problems};
 pub use scope::{Fetched, InstanceValues, Scope};
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::host::systemd::LOG_RUNTIME;
 use crate::playbook::Overrides;
 use crate::step::fields::Span;
 
@@ -11,6 +12,9 @@ pub const BOOT: &str = "bootstrap-agent.service";
 pub const CONVERGE: &str = "bootstrap-agent-converge.service";
 /// What starts it.
 pub const TIMER: &str = "bootstrap-agent.timer";
+
+/// The service that ships logs.
+pub use crate::host::systemd::LOG_UNIT as LOGS;
 
 /// What the units are to run.
 pub struct Wish {
@@ -32,16 +36,26 @@ pub fn texts(wish: &Wish, timer: bool) -> Vec<(&'static str, String)> {
         template
             .replace("@AGENT@", wish.agent)
             .replace("@RUN@", &arguments(wish))
+            .replace("@LOGS@", &specifiers_apart(&wish.state.join("logs").display().to_string()))
+            .replace("@RUNTIME@", LOG_RUNTIME.rsplit('/').next().unwrap_or_default())
             .replace("@EVERY@", &in_systemd(wish.every.0))
             // A quarter of the interval spreads a fleet, and keeps the rhythm.
             .replace("@SPLAY@", &in_systemd(wish.every.0 / 4))
     };
-    let mut all = vec![(BOOT, fill(include_str!("../../../packaging/systemd/bootstrap-agent.service.in")))];
+    let mut all = vec![
+        (BOOT, fill(include_str!("../../../packaging/systemd/bootstrap-agent.service.in"))),
+        (LOGS, fill(include_str!("../../../packaging/systemd/bootstrap-agent-logs.service.in"))),
+    ];
     if timer {
         all.push((CONVERGE, fill(include_str!("../../../packaging/systemd/bootstrap-agent-converge.service.in"))));
         all.push((TIMER, fill(include_str!("../../../packaging/systemd/bootstrap-agent.timer.in"))));
     }
     all
+}
+
+/// A path where systemd reads no quotes: only its specifiers have to be kept apart.
+fn specifiers_apart(path: &str) -> String {
+    path.replace('%', "%%")
 }
 
 /// systemd reads `m` as minutes and knows `ms`, but a bare number is the surest.
@@ -98,15 +112,19 @@ mod tests {
 
     #[test]
     fn command_lines_are_quoted_for_systemd() {
-        let [(_, boot), (_, converge), (_, timer)] = &texts(&wish(), true)[..] else { panic!() };
+        let [(_, boot), (_, logs), (_, converge), (_, timer)] = &texts(&wish(), true)[..] else { panic!() };
         let run = "--state-dir\" \"/var/lib/bootstrap-agent\" \"--vars\" \"/etc/bootstrap-agent/vars/prod.yaml\" \"--set\" \
             \"price=\\\"5 $$\\\"\" \"s3://bucket/play%%20book.yaml\"\n";
         assert!(boot.contains(&format!("ExecStart=/bin/true run --trigger boot \"{run}")), "{boot}");
         assert!(converge.contains("run --trigger timer "));
         assert!(timer.contains("OnUnitInactiveSec=3600000ms\nRandomizedDelaySec=900000ms\n"), "{timer}");
-        assert_eq!(texts(&wish(), false).len(), 1);
+        let ships =
+            "ship-logs --config \"/var/lib/bootstrap-agent/logs/config.json\" --state-dir \"/var/lib/bootstrap-agent/logs\" ";
+        assert!(logs.contains(ships), "{logs}");
+        assert_eq!(texts(&wish(), false).len(), 2);
         for (name, text) in texts(&wish(), true) {
-            assert!(!text.contains('@'), "{name} has a blank that nobody filled in");
+            // systemd's own names of groups of system calls begin like our blanks.
+            assert!(!text.replace("@system-service", "").contains('@'), "{name} has a blank that nobody filled in");
         }
     }
 

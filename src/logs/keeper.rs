@@ -1,0 +1,197 @@
+//! The one shipper of one state folder, whoever runs it: the service, or a run where there is no service. Holds the lock that keeps
+//! a second one away, keeps application logs back until the secrets are known, and removes what runs said once it has arrived.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::secrets::Knowledge;
+use super::settings::{LogSettings, Source};
+use super::{Plan, Shipper, own_events};
+use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::aws::LogService;
+use crate::host::retry::Retry;
+use crate::host::state::StateFolder;
+use crate::secret::Redactor;
+
+const LOCK: &str = "shipper.lock";
+/// Who ships otherwise may just be ending.
+const ENDING: Duration = Duration::from_secs(6);
+/// What the shipper that is replaced may still send.
+const HANDOVER: Duration = Duration::from_secs(2);
+/// The same for what has to arrive before the files of runs that are over are removed.
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// What a shipper needs from its process.
+#[derive(Clone)]
+pub struct Means {
+    /// The calls.
+    pub service: Arc<dyn LogService>,
+    /// The process's throttle gate.
+    pub retry: Retry,
+    /// Where the shipper's records are.
+    pub state: StateFolder,
+    /// Masks what leaves.
+    pub redactor: Redactor,
+    /// Says one sentence to whoever is in charge.
+    pub say: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+/// Ships until it is dropped. Clones are the same.
+#[derive(Clone)]
+pub struct Keeper(Arc<Shared>);
+
+struct Shared {
+    means: Means,
+    knowledge: Knowledge,
+    now: Mutex<Option<Now>>,
+    /// Locked.
+    _held: File,
+}
+
+/// What is shipped now.
+struct Now {
+    settings: LogSettings,
+    /// All of it; not only what cannot hold secrets.
+    whole: bool,
+    shipper: Arc<Shipper>,
+}
+
+impl Keeper {
+    /// Takes the right to ship.
+    ///
+    /// # Errors
+    /// `Locked` when somebody else ships with this state; when the lock cannot be made.
+    pub fn take(means: Means, knowledge: Knowledge) -> Result<Self> {
+        let held = lock(&means.state)?;
+        Ok(Self(Arc::new(Shared { means, knowledge, now: Mutex::new(None), _held: held })))
+    }
+
+    /// What it masks.
+    #[must_use]
+    pub fn knowledge(&self) -> &Knowledge {
+        &self.0.knowledge
+    }
+
+    /// Ships this from now on, instead of what it shipped before. Application logs begin when the secrets are known.
+    pub fn ship(&self, settings: &LogSettings) {
+        let whole = self.0.knowledge.is_complete();
+        self.begin(settings, whole);
+        if whole {
+            return;
+        }
+        let (this, settings) = (self.clone(), settings.clone());
+        let waits = move || {
+            let known = this.0.knowledge.wait();
+            // Unless something else is shipped by now, or nothing any more.
+            if !this.now(|now| now.as_ref().is_some_and(|now| !now.whole && now.settings == settings)) {
+                return;
+            }
+            if !known {
+                (this.0.means.say)(
+                    "the secrets of the playbook are not known so far: application logs are shipped with what looks like a \
+                     secret masked, but the secrets themselves are not",
+                );
+            }
+            this.begin(&settings, true);
+        };
+        if let Err(error) = std::thread::Builder::new().name("secrets".to_owned()).spawn(waits) {
+            (self.0.means.say)(&format!("application logs are not shipped: {error}"));
+        }
+    }
+
+    /// Ships nothing from now on.
+    pub fn ship_nothing(&self) {
+        if let Some(before) = self.now(Option::take) {
+            before.shipper.flush(HANDOVER);
+        }
+    }
+
+    /// Ends, and lets nobody wait for it.
+    pub fn stop(&self) {
+        self.now(Option::take);
+        self.0.knowledge.stop();
+    }
+
+    /// Whether it ships just this.
+    #[must_use]
+    pub fn ships(&self, settings: &LogSettings) -> bool {
+        self.now(|now| now.as_ref().is_some_and(|now| now.settings == *settings))
+    }
+
+    /// Ships what was written so far, for at most this long. Whether all of it went out.
+    #[must_use]
+    pub fn flush(&self, limit: Duration) -> bool {
+        match self.now(|now| now.as_ref().map(|now| (now.shipper.clone(), now.whole))) {
+            Some((shipper, whole)) => shipper.flush(limit) && whole,
+            None => true,
+        }
+    }
+
+    /// Removes what runs that are over said, if it has arrived.
+    pub fn sweep(&self) {
+        let arrived = || self.now(|now| now.as_ref().map(|now| now.shipper.clone())).is_some_and(|it| it.flush(ARRIVAL));
+        if let Err(error) = own_events::sweep(&self.0.means.state, arrived) {
+            tracing::warn!(%error, "what runs said is not removed");
+        }
+    }
+
+    fn begin(&self, settings: &LogSettings, whole: bool) {
+        self.ship_nothing();
+        let mut planned = settings.clone();
+        if !whole {
+            planned.sources.retain(is_of_the_bootstrap);
+        }
+        planned.sources.extend(own_source(&self.0.means.state));
+        let means = self.0.means.clone();
+        let shipper = Arc::new(Shipper::start(Plan {
+            stream: planned.stream.clone().unwrap_or_default(),
+            settings: planned,
+            service: means.service,
+            retry: means.retry,
+            state: means.state,
+            redactor: means.redactor,
+            say: means.say,
+        }));
+        self.now(|now| *now = Some(Now { settings: settings.clone(), whole, shipper }));
+    }
+
+    fn now<T>(&self, use_it: impl FnOnce(&mut Option<Now>) -> T) -> T {
+        use_it(&mut self.0.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The events of runs, to where the block says.
+fn own_source(state: &StateFolder) -> Option<Source> {
+    serde_json::from_value(serde_json::json!({ "file": own_events::pattern(state) })).ok()
+}
+
+/// Whether it is the instance's own beginning, which is to be seen from the first second on and has no secret of the playbook.
+fn is_of_the_bootstrap(source: &Source) -> bool {
+    source.file.as_deref().is_some_and(|file| file.starts_with("/var/log/cloud-init"))
+        || source.unit.as_deref().is_some_and(|unit| unit.starts_with("bootstrap-agent") || unit.starts_with("cloud-"))
+}
+
+fn lock(state: &StateFolder) -> Result<File> {
+    let path = state.path().join(LOCK);
+    let open = || {
+        DirBuilder::new().recursive(true).mode(0o700).create(state.path())?;
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
+    };
+    let file = open().doing(|| format!("opening `{}`", path.display()))?;
+    let until = Instant::now() + ENDING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(Kind::Locked, format!("another shipper works with `{}`", state.path().display())));
+            }
+            Err(TryLockError::Error(error)) => return Err(error).doing(|| format!("locking `{}`", path.display())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
