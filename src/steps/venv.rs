@@ -166,6 +166,11 @@ impl Step for Venv {
         if self.installer == Choice::Pip && (self.uv.is_some() || self.project.is_some()) {
             problems.push("`installer: pip` knows neither `uv` nor `project`".to_owned());
         }
+        if self.wheelhouse.is_some() && self.project.is_some() {
+            problems.push(
+                "a lock says itself where its files come from: `wheelhouse` goes with `requirements` and `packages`".to_owned(),
+            );
+        }
         if self.wheelhouse.is_some() && self.index_url.is_some() {
             problems.push("`wheelhouse` replaces the index: give either it or `index_url`".to_owned());
         }

@@ -51,6 +51,34 @@ def test_a_unit_that_restarts_in_a_loop_fails_at_once(agent):
     assert agent.run(mended).code == 0
 
 
+RELOADED = """
+version: 1
+name: reloaded
+vars: { word: one }
+steps:
+  - id: settings
+    file: { path: /etc/reader.conf, content: "{{ word }}\\n" }
+  - systemd_unit:
+      name: reader.service
+      Unit: { Description: Reads its configuration again when told }
+      Service:
+        ExecStart: "/bin/sh -c 'cat /etc/reader.conf >> /srv/started; exec sleep infinity'"
+        ExecReload: "/bin/sh -c 'cat /etc/reader.conf >> /srv/reloaded'"
+      reload_on: [settings]
+"""
+
+
+def test_a_unit_is_reloaded_and_not_restarted_where_that_is_enough(agent):
+    assert agent.run(RELOADED).code == 0
+    assert agent.run(RELOADED).endings == {"settings": "unchanged", "systemd_unit reader.service": "unchanged"}
+    assert not agent.exists("/srv/reloaded"), "a unit that has just started has read what there is"
+    changed = agent.run(RELOADED, "--set", "word=two")
+    assert set(changed.endings.values()) == {"changed"}, changed
+    assert (agent.machine.read("/srv/started"), agent.machine.read("/srv/reloaded")) == ("one\n", "two\n")
+    again = agent.run(RELOADED, "--set", "word=two")
+    assert set(again.endings.values()) == {"unchanged"}, again
+
+
 def test_health_that_never_comes_is_abandoned_with_evidence(aws, equip):
     s1.create(aws, desired=0)
     agent = equip(group=s1.GROUP, role=s1.ROLE)

@@ -172,6 +172,18 @@ def test_a_lock_of_poetry(agent, app):
     assert stale.code == 1 and "lock" in stale.failure("environment"), stale
 
 
+def test_a_wheelhouse_stands_in_for_the_index(agent, app):
+    agent.machine.exec(["/opt/tools/bin/pip", "download", "--quiet", "--dest", f"{app}/wheels", "h11==0.16.0"])
+    agent.machine.exec(["chown", "-R", "ubuntu:ubuntu", app])
+    wish = f"packages: [h11], wheelhouse: {app}/wheels, installer: pip"
+    settled(agent, app, wish)
+    assert version(agent, app) == "0.16.0"
+    # What is not in it is not fetched from elsewhere.
+    for installer in ("pip", "uv"):
+        missing = run(agent, app, f"packages: [h11, typing_extensions], wheelhouse: {app}/wheels, installer: {installer}")
+        assert missing.code == 1 and "typing" in missing.failure("environment"), missing
+
+
 def test_an_environment_that_is_half_there_is_made_anew(agent, app):
     write(agent, f"{app}/requirements.txt", H11)
     wish = f"requirements: {app}/requirements.txt"

@@ -105,6 +105,9 @@ impl Recipe<'_> {
             if self.require_hashes {
                 add(&["--require-hashes"]);
             }
+            if let Some(wheels) = self.wheelhouse {
+                add(&["--no-index", "--find-links", &wheels.display().to_string()]);
+            }
             for file in self.files {
                 add(&["-r", &file.display().to_string()]);
             }
@@ -112,15 +115,6 @@ impl Recipe<'_> {
             if !self.packages.is_empty() {
                 add(&["--"]);
                 add(&self.packages.iter().map(String::as_str).collect::<Vec<_>>());
-            }
-        }
-        if let Some(wheels) = self.wheelhouse {
-            let names = match &self.installer {
-                Installer::Uv(_) => ["UV_NO_INDEX", "UV_FIND_LINKS"],
-                _ => ["PIP_NO_INDEX", "PIP_FIND_LINKS"],
-            };
-            for (name, value) in names.into_iter().zip(["1".to_owned(), wheels.display().to_string()]) {
-                invocation.environment.insert(name.into(), value.into());
             }
         }
         self.finished(invocation).live()

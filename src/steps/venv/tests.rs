@@ -157,6 +157,7 @@ fn wrong_values_are_told_at_once() {
         (json!({ "packages": ["flask"], "project": "/srv/app" }), "brings its own lock"),
         (json!({ "packages": ["--index-url=http://x"] }), "is not a package"),
         (json!({ "packages": ["flask"], "wheelhouse": "/w", "index_url": "https://x" }), "replaces the index"),
+        (json!({ "project": "/srv/app", "wheelhouse": "/w" }), "a lock says itself"),
         (json!({ "packages": ["flask"], "python": "-c" }), "is not the name"),
         (json!({ "project": "/srv/app", "installer": "pip" }), "knows neither"),
     ] {
