@@ -8,6 +8,7 @@ mod courier;
 mod creation;
 mod dead_letters;
 mod gate;
+mod leftovers;
 mod pause;
 
 pub use compression::Compression;
