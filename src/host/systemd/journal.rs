@@ -27,16 +27,21 @@ impl Facts {
     }
 
     fn read_journal(&self, unit: &str, facts: &UnitFacts, lines: usize) -> Vec<String> {
+        let own = format!("_SYSTEMD_INVOCATION_ID={}", facts.invocation_id);
+        let about = format!("INVOCATION_ID={}", facts.invocation_id);
+        // A line that the journal comes to when its process is gone belongs to the unit, but to none of its starts. Then more is
+        // shown, of earlier starts too, rather than systemd's words alone.
+        if facts.restarts == 0 && !facts.invocation_id.is_empty() && !self.ask_journal(&[&own], 1).is_empty() {
+            return self.ask_journal(&[&own, "+", &about], lines);
+        }
+        self.ask_journal(&[&format!("--unit={unit}")], lines)
+    }
+
+    /// The last lines of this boot that match.
+    fn ask_journal(&self, matches: &[&str], lines: usize) -> Vec<String> {
         let count = format!("--lines={lines}");
         let mut asked = Invocation::new("journalctl", &["--quiet", "--no-pager", "--output=cat", "--boot", &count]);
-        if facts.restarts == 0 && !facts.invocation_id.is_empty() {
-            // What its processes wrote, and what systemd wrote about them.
-            asked.arguments.push(format!("_SYSTEMD_INVOCATION_ID={}", facts.invocation_id));
-            asked.arguments.push("+".into());
-            asked.arguments.push(format!("INVOCATION_ID={}", facts.invocation_id));
-        } else {
-            asked.arguments.push(format!("--unit={unit}"));
-        }
+        asked.arguments.extend(matches.iter().map(|word| (*word).to_owned()));
         match self.ask(&asked) {
             Ok(output) => output.text().lines().map(|line| self.world.options.redactor.clean(line).into_owned()).collect(),
             Err(_) => Vec::new(),
