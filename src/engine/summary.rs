@@ -89,9 +89,10 @@ pub struct CriticalPath {
     pub steps: Vec<usize>,
     /// How long it is.
     pub milliseconds: u64,
-    /// How much of that was nobody's but ours: no child, no network, no wait.
+    /// How much of the run was nobody's but ours: no child, no network and no wait was outstanding on the path. What lies before
+    /// its first step, between its steps and after its last counts as ours whole.
     pub own_milliseconds: u64,
-    /// The same as a part of the whole run.
+    /// The same as a part of the run.
     pub own_share: f64,
 }
 
@@ -173,7 +174,7 @@ impl Summary {
 
     /// Follows what each step waited for, back from the step that ended last.
     fn find_critical_path(&self) -> CriticalPath {
-        let mut path = CriticalPath::default();
+        let mut path = CriticalPath { own_milliseconds: self.milliseconds, ..CriticalPath::default() };
         let started = self.steps.iter().filter(|step| step.ending.is_some_and(|ending| ending != Ending::NotStarted));
         let mut next = started.max_by_key(|step| step.ended);
         while let Some(step) = next {
@@ -183,7 +184,8 @@ impl Summary {
             }
             path.steps.insert(0, step.step);
             path.milliseconds += step.milliseconds + step.timing.locks;
-            path.own_milliseconds += step.milliseconds.saturating_sub(step.timing.waited);
+            let waited = step.timing.locks + step.timing.waited.min(step.milliseconds);
+            path.own_milliseconds = path.own_milliseconds.saturating_sub(waited);
             next = step.after.and_then(|after| self.steps.iter().find(|other| other.step == after));
         }
         #[allow(clippy::cast_precision_loss, reason = "milliseconds of a run are far below 2^52")]
@@ -251,6 +253,7 @@ mod tests {
         events.push(Stamped { at: 1001, event });
         let summary = Summary::of(&record(events));
         assert_eq!((summary.outcome, summary.milliseconds), (Outcome::Converged, 1001));
+        assert_eq!(summary.critical_path.own_milliseconds, 61, "what is no step's is ours");
     }
 
     #[test]
