@@ -17,6 +17,7 @@ mod keeper;
 pub mod limits;
 pub mod outbox;
 pub mod own_events;
+pub mod pipeline;
 pub mod places;
 mod queue;
 mod send;

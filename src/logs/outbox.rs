@@ -70,6 +70,8 @@ struct State {
     by_destination: HashMap<Destination, usize>,
     sources: HashMap<SourceId, Source>,
     made: u64,
+    /// Counts what changes how far a source is acknowledged.
+    changes: u64,
     used: usize,
     stopped: bool,
 }
@@ -97,6 +99,7 @@ impl Outbox {
             state.streams.push(Stream::new(to.clone()));
         }
         let id = SourceId(state.number());
+        state.changes += 1;
         state.sources.insert(id, Source { stream, marks: Marks::from(from), retired: false });
         id
     }
@@ -157,6 +160,26 @@ impl Outbox {
         self.wait(limit, |state| state.used == 0)
     }
 
+    /// Ships all that is here by now, for at most this long; what comes meanwhile is not waited for. Whether all of it is stored.
+    #[must_use]
+    pub fn flush(&self, limit: Duration) -> bool {
+        self.seal_all();
+        let last = self.lock().made;
+        self.wait(limit, |state| state.streams.iter().all(|stream| stream.oldest_unstored() > last))
+    }
+
+    /// Another number whenever some source may be acknowledged further than before.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// The bytes that may wait or be on their way.
+    #[must_use]
+    pub fn budget(&self) -> usize {
+        self.0.limits.budget
+    }
+
     /// The bytes that wait or are on their way.
     #[must_use]
     pub fn used(&self) -> usize {
@@ -206,8 +229,9 @@ impl Outbox {
             state.forget_settled(*source);
         }
         if let Some(stream) = state.streams.get_mut(batch.stream) {
-            stream.landed();
+            stream.landed(batch.number);
         }
+        state.changes += 1;
         state.used -= batch.cost;
         drop(state);
         // Its memory goes before anybody fills it again.
@@ -324,6 +348,7 @@ impl Intake<'_> {
             known.reach(self.source, mark);
         } else if let Some(source) = state.sources.get_mut(&self.source) {
             source.marks.skip(mark);
+            state.changes += 1;
         }
     }
 

@@ -3,7 +3,6 @@
 //! The content is whatever the readers of files and journals know their places by. The record carries the sum of its bytes and
 //! the one before it is kept, so damage is seen, said, and costs duplicates instead of lines.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -20,37 +19,8 @@ pub const PREVIOUS: &str = "state.prev.json";
 const VERSION: u32 = 1;
 /// It is written no more often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// A file that is gone may come back under another name: from a copy, a backup, or when it is moved into another folder.
-const GONE_ARE_KEPT: Duration = Duration::from_hours(24);
-/// More entries than this are not kept: those that are gone longest go first.
-const MOST_ENTRIES: usize = 4096;
 /// The complaint about the disk.
 const ABOUT: &str = "places";
-
-/// One file's place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilePlace<F> {
-    /// By what the file is known again, and how far it is acknowledged.
-    pub place: F,
-    /// Since when there is no such file, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gone_since: Option<i64>,
-}
-
-/// The places of all sources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Places<F, J> {
-    /// Of files, in no particular order.
-    pub files: Vec<FilePlace<F>>,
-    /// Of journals, by the name of their filter.
-    pub journals: BTreeMap<String, J>,
-}
-
-impl<F, J> Default for Places<F, J> {
-    fn default() -> Self {
-        Self { files: Vec::new(), journals: BTreeMap::new() }
-    }
-}
 
 /// Writes the places down.
 pub struct PlaceRecord {
@@ -70,7 +40,7 @@ impl PlaceRecord {
 
     /// What was recorded. Damage is said; then the record before it counts, or nothing is known of any source.
     #[must_use]
-    pub fn read<F: DeserializeOwned, J: DeserializeOwned>(&self) -> Places<F, J> {
+    pub fn read<P: DeserializeOwned + Default>(&self) -> P {
         let mut damage = Vec::new();
         for name in [RECORD, PREVIOUS] {
             match self.state.read(name).and_then(|content| content.map(|content| parse(&content)).transpose()) {
@@ -88,30 +58,23 @@ impl PlaceRecord {
         if let Some(damage) = damage.first() {
             self.say(&format!("{damage}; all sources are shipped from their beginning"));
         }
-        Places::default()
+        P::default()
     }
 
     /// Writes the places if they changed since, and not too soon; `change` is another number after each change.
-    pub fn write<F: Serialize, J: Serialize>(&mut self, now: Instant, change: u64, places: impl FnOnce() -> Places<F, J>) {
+    pub fn write<P: Serialize>(&mut self, now: Instant, change: u64, places: impl FnOnce() -> P) {
         if self.next.is_none_or(|next| next <= now) {
             self.write_now(now, change, places);
         }
     }
 
     /// Writes them if they changed, however short ago it was. Whether what is on disk is what is true.
-    pub fn write_now<F: Serialize, J: Serialize>(
-        &mut self,
-        now: Instant,
-        change: u64,
-        places: impl FnOnce() -> Places<F, J>,
-    ) -> bool {
+    pub fn write_now<P: Serialize>(&mut self, now: Instant, change: u64, places: impl FnOnce() -> P) -> bool {
         if self.written == Some(change) {
             return true;
         }
         self.next = Some(now + AT_MOST_EVERY);
-        let mut places = places();
-        places.forget(jiff::Timestamp::now().as_millisecond());
-        let written = serialise(&places).and_then(|content| self.state.write_and_keep(RECORD, PREVIOUS, &content));
+        let written = serialise(&places()).and_then(|content| self.state.write_and_keep(RECORD, PREVIOUS, &content));
         match written {
             Ok(()) => {
                 self.written = Some(change);
@@ -128,26 +91,19 @@ impl PlaceRecord {
         }
     }
 
+    /// Whether what was written last is not what is true any more.
+    #[must_use]
+    pub fn is_behind(&self, change: u64) -> bool {
+        self.written != Some(change)
+    }
+
     fn say(&self, sentence: &str) {
         self.complaints.mention("the record of places", sentence);
     }
 }
 
-impl<F, J> Places<F, J> {
-    /// Forgets files that are gone for long, and those gone longest where there are too many.
-    fn forget(&mut self, now: i64) {
-        let kept = i64::try_from(GONE_ARE_KEPT.as_millis()).unwrap_or(i64::MAX);
-        self.files.retain(|file| file.gone_since.is_none_or(|since| now.saturating_sub(since) <= kept));
-        if self.files.len() > MOST_ENTRIES {
-            self.files.sort_by_key(|file| std::cmp::Reverse(file.gone_since.unwrap_or(i64::MAX)));
-            let there = self.files.iter().filter(|file| file.gone_since.is_none()).count();
-            self.files.truncate(MOST_ENTRIES.max(there));
-        }
-    }
-}
-
 /// The record: one JSON object whose first two fields are the version and the sum of what follows them.
-fn serialise<F: Serialize, J: Serialize>(places: &Places<F, J>) -> Result<Vec<u8>> {
+fn serialise(places: &impl Serialize) -> Result<Vec<u8>> {
     let content = serde_json::to_vec(places).map_err(|error| Error::from_source(Kind::Bug, &error))?;
     let content = content.strip_prefix(b"{").unwrap_or_default();
     let mut record = head(crc32fast::hash(content)).into_bytes();
@@ -159,7 +115,7 @@ fn head(sum: u32) -> String {
     format!("{{\"version\":{VERSION},\"crc32\":{sum},")
 }
 
-fn parse<F: DeserializeOwned, J: DeserializeOwned>(record: &[u8]) -> Result<Places<F, J>> {
+fn parse<P: DeserializeOwned>(record: &[u8]) -> Result<P> {
     #[derive(Deserialize)]
     struct Record<P> {
         version: u32,
@@ -168,7 +124,7 @@ fn parse<F: DeserializeOwned, J: DeserializeOwned>(record: &[u8]) -> Result<Plac
         places: P,
     }
     let damaged = |why: &dyn std::error::Error| Error::from_source(Kind::Failed, why).doing(format!("reading `{RECORD}`"));
-    let read: Record<Places<F, J>> = serde_json::from_slice(record).map_err(|error| damaged(&error))?;
+    let read: Record<P> = serde_json::from_slice(record).map_err(|error| damaged(&error))?;
     if read.version != VERSION {
         return Err(Error::new(Kind::Failed, format!("it has version {}, and this is version {VERSION}", read.version)));
     }
@@ -182,7 +138,10 @@ mod tests {
 
     use super::*;
 
-    type Simple = Places<(String, u64), String>;
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Places {
+        offset: u64,
+    }
 
     struct Rig {
         record: PlaceRecord,
@@ -200,11 +159,8 @@ mod tests {
         Rig { record: PlaceRecord::new(state.clone(), complaints), state, said, folder }
     }
 
-    fn at(offset: u64) -> Simple {
-        Places {
-            files: vec![FilePlace { place: ("/a".to_owned(), offset), gone_since: None }],
-            journals: BTreeMap::from([("app".to_owned(), format!("cursor {offset}"))]),
-        }
+    fn at(offset: u64) -> Places {
+        Places { offset }
     }
 
     impl Rig {
@@ -221,14 +177,14 @@ mod tests {
     fn it_is_written_when_it_changed_and_not_too_often() {
         let mut rig = rig();
         let now = Instant::now();
-        assert_eq!(rig.record.read::<(String, u64), String>(), Places::default());
+        assert_eq!(rig.record.read::<Places>(), Places::default());
         rig.record.write(now, 1, || at(1));
-        assert_eq!(rig.record.read(), at(1));
+        assert_eq!(rig.record.read::<Places>(), at(1));
         rig.record.write(now + Duration::from_millis(900), 2, || at(2));
-        assert_eq!(rig.record.read(), at(1), "too soon");
+        assert_eq!(rig.record.read::<Places>(), at(1), "too soon");
         rig.record.write(now + Duration::from_secs(1), 2, || at(2));
-        assert_eq!(rig.record.read(), at(2));
-        rig.record.write(now + Duration::from_secs(5), 2, || -> Simple { unreachable!("nothing changed") });
+        assert_eq!(rig.record.read::<Places>(), at(2));
+        rig.record.write(now + Duration::from_secs(5), 2, || -> Places { unreachable!("nothing changed") });
         assert!(rig.said().is_empty());
     }
 
@@ -243,7 +199,7 @@ mod tests {
             damaged[index] ^= 4;
             for content in [&damaged, &whole[..index].to_vec()] {
                 std::fs::write(rig.state.path().join(RECORD), content).unwrap();
-                assert_eq!(rig.record.read(), at(1), "{}", String::from_utf8_lossy(content));
+                assert_eq!(rig.record.read::<Places>(), at(1), "{}", String::from_utf8_lossy(content));
             }
         }
         assert!(rig.said()[0].contains("shipped twice"), "{:?}", rig.said());
@@ -257,7 +213,7 @@ mod tests {
         for name in [RECORD, PREVIOUS] {
             rig.state.write(name, b"").unwrap();
         }
-        assert_eq!(rig.record.read::<(String, u64), String>(), Places::default());
+        assert_eq!(rig.record.read::<Places>(), Places::default());
         assert!(rig.said()[0].contains("from their beginning"), "{:?}", rig.said());
     }
 
@@ -267,7 +223,7 @@ mod tests {
         rig.write(1);
         rig.write(2);
         rig.state.remove(RECORD).unwrap();
-        assert_eq!(rig.record.read(), at(1));
+        assert_eq!(rig.record.read::<Places>(), at(1));
         assert!(rig.said().is_empty());
     }
 
@@ -280,27 +236,6 @@ mod tests {
         assert_eq!(rig.said().len(), 1);
         std::fs::remove_file(&blocked).unwrap();
         assert!(rig.write(2));
-        assert_eq!((rig.record.read(), rig.said().len()), (at(2), 2));
-    }
-
-    #[test]
-    fn what_is_gone_is_kept_for_a_day_and_not_without_bound() {
-        let now = 1_700_000_000_000;
-        let hour = 3_600_000;
-        let file = |name: &str, gone_since| FilePlace { place: (name.to_owned(), 0), gone_since };
-        let mut places: Simple = Places {
-            files: vec![file("there", None), file("an hour", Some(now - hour)), file("two days", Some(now - 48 * hour))],
-            journals: BTreeMap::new(),
-        };
-        places.forget(now);
-        let names = |places: &Simple| places.files.iter().map(|file| file.place.0.clone()).collect::<Vec<_>>();
-        assert_eq!(names(&places), ["there", "an hour"]);
-        places.files.extend((0..5000).map(|count| file("young", Some(now - count))));
-        places.forget(now);
-        assert_eq!(places.files.len(), MOST_ENTRIES);
-        assert!(names(&places).contains(&"there".to_owned()) && !names(&places).contains(&"an hour".to_owned()));
-        places.files = (0..5000).map(|_| file("there", None)).collect();
-        places.forget(now);
-        assert_eq!(places.files.len(), 5000, "what is there is never forgotten");
+        assert_eq!((rig.record.read::<Places>(), rig.said().len()), (at(2), 2));
     }
 }

@@ -131,6 +131,6 @@ fn send(outbox: &Outbox, courier: &Courier) {
 }
 
 #[cfg(test)]
-mod scripted;
+pub(in crate::logs) mod scripted;
 #[cfg(test)]
 mod tests;

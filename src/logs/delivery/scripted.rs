@@ -13,55 +13,55 @@ use crate::host::clock::{Clock, FakeClock};
 
 /// The service, and what it was asked.
 #[derive(Clone)]
-pub(super) struct Scripted {
-    pub(super) clock: Arc<FakeClock>,
+pub(in crate::logs) struct Scripted {
+    pub(in crate::logs) clock: Arc<FakeClock>,
     state: Arc<Mutex<Script>>,
 }
 
 #[derive(Default)]
-pub(super) struct Script {
-    pub(super) groups: BTreeSet<String>,
-    pub(super) streams: BTreeSet<String>,
+pub(in crate::logs) struct Script {
+    pub(in crate::logs) groups: BTreeSet<String>,
+    pub(in crate::logs) streams: BTreeSet<String>,
     /// Every call is answered with this until then.
-    pub(super) until: Option<(Class, Instant)>,
+    pub(in crate::logs) until: Option<(Class, Instant)>,
     /// These calls are answered with this.
-    pub(super) refuse: BTreeMap<String, Class>,
+    pub(in crate::logs) refuse: BTreeMap<String, Class>,
     /// Messages with this are what the service never takes.
-    pub(super) poison: Option<String>,
+    pub(in crate::logs) poison: Option<String>,
     /// Events before and behind are not stored.
-    pub(super) window: Option<(i64, i64)>,
+    pub(in crate::logs) window: Option<(i64, i64)>,
     /// So many calls end in a panic.
-    pub(super) panics: u32,
-    pub(super) calls: Vec<String>,
+    pub(in crate::logs) panics: u32,
+    pub(in crate::logs) calls: Vec<String>,
     /// Stream, time and message.
-    pub(super) stored: Vec<(String, i64, String)>,
+    pub(in crate::logs) stored: Vec<(String, i64, String)>,
     /// When something was stored last.
-    pub(super) last: Option<Instant>,
+    pub(in crate::logs) last: Option<Instant>,
 }
 
 impl Scripted {
     /// With the group `g` and the stream `s`.
-    pub(super) fn new() -> Self {
+    pub(in crate::logs) fn new() -> Self {
         let script =
             Script { groups: BTreeSet::from(["g".to_owned()]), streams: BTreeSet::from(["s".to_owned()]), ..Script::default() };
         Self { clock: FakeClock::shared(), state: Arc::new(Mutex::new(script)) }
     }
 
-    pub(super) fn with(self, change: impl FnOnce(&mut Script)) -> Self {
+    pub(in crate::logs) fn with(self, change: impl FnOnce(&mut Script)) -> Self {
         change(&mut self.state.lock().unwrap());
         self
     }
 
-    pub(super) fn answering(self, class: Class, span: Duration) -> Self {
+    pub(in crate::logs) fn answering(self, class: Class, span: Duration) -> Self {
         let until = self.clock.now() + span;
         self.with(|script| script.until = Some((class, until)))
     }
 
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Script) -> T) -> T {
+    pub(in crate::logs) fn look<T>(&self, look: impl FnOnce(&Script) -> T) -> T {
         look(&self.state.lock().unwrap())
     }
 
-    pub(super) fn messages(&self) -> Vec<String> {
+    pub(in crate::logs) fn messages(&self) -> Vec<String> {
         self.look(|script| script.stored.iter().map(|(_, _, message)| message.clone()).collect())
     }
 

@@ -73,6 +73,12 @@ impl Status {
         }
     }
 
+    /// Whether only the time and our memory are others.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (&self.trouble, &self.gauges, &self.figures) == (&other.trouble, &other.gauges, &other.figures)
+    }
+
     /// Writes it, whole or not at all.
     ///
     /// # Errors

@@ -45,6 +45,12 @@ pub(super) struct Cost {
 type Places = HashMap<(usize, (u64, u64)), u64>;
 
 impl Files {
+    /// Looks at all folders and files in the next turn: somebody waits for what is written by now.
+    pub fn look_now(&mut self, now: Instant) {
+        self.next_scan = None;
+        self.active.values_mut().for_each(|due| *due = now);
+    }
+
     /// Names have come or gone: the next look is due soon.
     pub(super) fn look_soon(&mut self, now: Instant) {
         let earliest = self.last_scan.at.map_or(now, |at| at + SOON.max(self.last_scan.took * SHARE_OF_HINTS));

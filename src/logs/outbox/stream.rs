@@ -15,13 +15,14 @@ const MOST_IN_FLIGHT: usize = 4;
 pub(super) struct Stream {
     open: Open,
     sealed: VecDeque<Batch>,
-    in_flight: usize,
+    /// Their numbers.
+    in_flight: Vec<u64>,
     not_before: Option<Instant>,
 }
 
 impl Stream {
     pub(super) fn new(to: Destination) -> Self {
-        Self { open: Open::new(Arc::new(to)), sealed: VecDeque::new(), in_flight: 0, not_before: None }
+        Self { open: Open::new(Arc::new(to)), sealed: VecDeque::new(), in_flight: Vec::new(), not_before: None }
     }
 
     pub(super) fn open(&self) -> &Open {
@@ -52,7 +53,7 @@ impl Stream {
 
     /// Nothing of it is on its way, or could be.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.sealed.is_empty() && self.in_flight == 0
+        self.sealed.is_empty() && self.in_flight.is_empty()
     }
 
     /// When the batch that grows has lingered long enough. While an older one waits or is on its way, it may grow.
@@ -63,7 +64,7 @@ impl Stream {
     /// Whether the oldest batch that waits may be sent.
     pub(super) fn may_send(&self, now: Instant) -> bool {
         let at_once = self.sealed.len().clamp(1, MOST_IN_FLIGHT);
-        !self.sealed.is_empty() && self.in_flight < at_once && self.not_before.is_none_or(|then| then <= now)
+        !self.sealed.is_empty() && self.in_flight.len() < at_once && self.not_before.is_none_or(|then| then <= now)
     }
 
     /// The number of the oldest batch that waits.
@@ -71,27 +72,32 @@ impl Stream {
         self.sealed.front().map_or(u64::MAX, |batch| batch.number)
     }
 
+    /// The number of the oldest batch that waits or is on its way.
+    pub(super) fn oldest_unstored(&self) -> u64 {
+        self.in_flight.iter().copied().min().unwrap_or(u64::MAX).min(self.oldest())
+    }
+
     pub(super) fn take(&mut self) -> Option<Batch> {
         let batch = self.sealed.pop_front()?;
-        self.in_flight += 1;
+        self.in_flight.push(batch.number);
         Some(batch)
     }
 
     /// When to look again, if nothing else happens before.
     pub(super) fn next_look(&self, linger: Duration) -> Option<Instant> {
-        let back = self.not_before.filter(|_| !self.sealed.is_empty() && self.in_flight == 0);
+        let back = self.not_before.filter(|_| !self.sealed.is_empty() && self.in_flight.is_empty());
         back.or_else(|| self.ripe_at(linger))
     }
 
     /// One that was on its way is stored.
-    pub(super) fn landed(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    pub(super) fn landed(&mut self, number: u64) {
+        self.in_flight.retain(|other| *other != number);
         self.not_before = None;
     }
 
     /// One that was on its way was not stored.
     pub(super) fn take_back(&mut self, batch: Batch, not_before: Instant) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight.retain(|other| *other != batch.number);
         self.not_before = Some(not_before);
         let place = self.sealed.iter().position(|other| other.number > batch.number).unwrap_or(self.sealed.len());
         self.sealed.insert(place, batch);

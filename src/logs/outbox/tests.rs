@@ -154,6 +154,20 @@ fn when_the_budget_is_used_up_readers_wait_and_the_largest_batch_goes() {
 }
 
 #[test]
+fn a_flush_waits_for_what_was_there_and_for_nothing_else() {
+    let outbox = outbox(1 << 20);
+    let source = outbox.register(&to("s"), 0);
+    outbox.intake(source).push(NOW, "before", 1);
+    let (asking, changes) = (outbox.clone(), outbox.changes());
+    let flush = std::thread::spawn(move || asking.flush(Duration::from_secs(20)));
+    let batch = outbox.next_batch().unwrap();
+    outbox.intake(source).push(NOW, "meanwhile", 2);
+    outbox.acknowledge(batch);
+    assert!(flush.join().unwrap() && outbox.changes() > changes);
+    assert!(!outbox.flush(Duration::from_millis(5)), "nobody sends it");
+}
+
+#[test]
 fn readers_and_senders_on_their_own_threads_lose_nothing() {
     let outbox = outbox(64 << 10);
     let sources: Vec<SourceId> = (0..8).map(|number| outbox.register(&to(&format!("{}", number % 3)), 0)).collect();
