@@ -34,13 +34,19 @@ pub struct FolderWatch {
 }
 
 impl FolderWatch {
-    /// Fails where a user has used up all queues.
+    /// No folder yet.
+    ///
+    /// # Errors
+    /// The user has used up all queues.
     pub fn new() -> io::Result<Self> {
         let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         Ok(Self { queue, folders: HashMap::new(), by_path: HashMap::new() })
     }
 
-    /// Watches a folder, if it is not watched yet. Fails where the machine has run out of watches.
+    /// Watches a folder, if it is not watched yet.
+    ///
+    /// # Errors
+    /// There is no such folder, or the machine has run out of watches.
     pub fn add(&mut self, folder: &Path) -> io::Result<()> {
         if self.by_path.contains_key(folder) {
             return Ok(());

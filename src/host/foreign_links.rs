@@ -28,6 +28,9 @@ enum Next {
 }
 
 /// Opens a regular file for reading, following only links that may be followed.
+///
+/// # Errors
+/// There is no such file, it is no regular file, or a link on the way is refused.
 pub fn open(path: &Path) -> io::Result<File> {
     let mut left = Vec::new();
     let mut here = root()?;

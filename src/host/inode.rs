@@ -40,11 +40,17 @@ pub struct Seen {
 
 impl Seen {
     /// The file at a path, behind all links.
+    ///
+    /// # Errors
+    /// There is none, or we may not look.
     pub fn at(path: &Path) -> io::Result<Self> {
         Ok(Self::from(rustix::fs::statx(CWD, path, AtFlags::empty(), wanted())?))
     }
 
     /// An open file.
+    ///
+    /// # Errors
+    /// The file system does not answer.
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         Ok(Self::from(rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())?))
     }
@@ -100,6 +106,9 @@ struct RawHandle {
 
 impl Handle {
     /// Of an open file; only the number of its inode where the file system gives no handles.
+    ///
+    /// # Errors
+    /// The file system does not answer at all.
     pub fn of(file: impl AsFd) -> io::Result<Self> {
         let mut raw = RawHandle { length: u32::try_from(LONGEST_HANDLE).unwrap_or(0), kind: 0, bytes: [0; LONGEST_HANDLE] };
         let mut mount: libc::c_int = 0;
@@ -122,6 +131,9 @@ impl Handle {
     }
 
     /// Opens the file wherever it is by now on the file system that `beside` is on. Needs root's right to pass by directories.
+    ///
+    /// # Errors
+    /// It is gone, or we lack that right.
     pub fn open(&self, beside: impl AsFd) -> io::Result<File> {
         let mut raw =
             RawHandle { length: u32::try_from(self.bytes.len()).unwrap_or(0), kind: self.kind, bytes: [0; LONGEST_HANDLE] };

@@ -17,7 +17,7 @@ pub(super) enum Content {
     /// The file itself, or a copy of it.
     Plain(File),
     /// Compressed. Reads on from where it is, and begins again for what lies before.
-    Packed(Unpacking),
+    Packed(Box<Unpacking>),
     /// Its bytes from this offset on, in a file of ours.
     Spooled(File, u64),
 }
@@ -49,7 +49,7 @@ impl Content {
     /// A compressed file.
     pub(super) fn packed(file: File) -> io::Result<Self> {
         let stream = MultiGzDecoder::new(Cursor(file.try_clone()?, 0));
-        Ok(Self::Packed(Unpacking { file, stream, at: 0, last: Vec::new() }))
+        Ok(Self::Packed(Box::new(Unpacking { file, stream, at: 0, last: Vec::new() })))
     }
 
     /// The file that the bytes come from.

@@ -58,6 +58,7 @@ pub(super) enum Step {
 }
 
 /// See the module.
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own; their combinations are all possible")]
 pub(super) struct Generation {
     /// Of which source.
     pub(super) source: usize,

@@ -29,7 +29,7 @@ impl Print {
     /// Of bytes that end at this offset.
     pub(super) fn of(bytes: &[u8], end: u64) -> Self {
         let digest = Sha256::digest(bytes);
-        let sum = digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let sum = digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
         Self { end, length: length(bytes), sum }
     }
 

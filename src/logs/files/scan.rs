@@ -81,10 +81,8 @@ impl Files {
         self.by_path = self.generations.iter().filter_map(|(id, file)| Some((file.path.clone()?, *id))).collect();
         let took = processor_time().saturating_sub(began);
         self.last_scan = Cost { at: Some(now.steady), took };
-        let pause = match self.deferred.is_empty() {
-            true => RESCAN.max(took * SHARE).min(LONGEST),
-            false => WAITING.max(took * SHARE_OF_HINTS),
-        };
+        let pause =
+            if self.deferred.is_empty() { RESCAN.max(took * SHARE).min(LONGEST) } else { WAITING.max(took * SHARE_OF_HINTS) };
         self.next_scan = Some(now.steady + pause);
     }
 

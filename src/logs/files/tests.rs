@@ -102,7 +102,10 @@ impl Scene {
     fn pass(&mut self, time: Duration) {
         let end = self.now.steady + time;
         while self.now.steady < end {
-            let step = self.files.turn(self.now).wait.clamp(Duration::from_millis(50), Duration::from_secs(10));
+            let turn = self.files.turn(self.now);
+            // Nothing is read while the outbox is full.
+            let shortest = Duration::from_millis(if turn.is_full { 1000 } else { 50 });
+            let step = turn.wait.clamp(shortest, Duration::from_secs(10));
             let step = step.min(end - self.now.steady);
             self.now.steady += step;
             self.now.wall += i64::try_from(step.as_millis()).unwrap();
@@ -180,7 +183,7 @@ fn pack(path: &Path) {
 }
 
 fn lines(range: std::ops::Range<u32>) -> String {
-    range.map(|number| format!("line {number:06}\n")).collect()
+    range.fold(String::new(), |text, number| text + &format!("line {number:06}\n"))
 }
 
 fn expected(range: std::ops::Range<u32>) -> Vec<String> {

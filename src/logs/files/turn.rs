@@ -1,7 +1,7 @@
 //! One round: hints are heard, folders are looked at when it is time, and every file that may have something is read, in turn.
 
 use std::collections::HashMap;
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ impl Waker {
     /// The thread that waits goes on.
     pub fn wake(&self) {
         // A full pipe wakes as well.
-        (&self.0).write(&[0]).ok();
+        rustix::io::write(&self.0, &[0]).ok();
     }
 }
 
@@ -79,8 +79,8 @@ impl Files {
         wanted.extend(pipe.map(|(reader, _)| PollFd::new(reader.as_fd(), PollFlags::POLLIN)));
         let limit = u16::try_from(turn.wait.as_millis().saturating_add(1)).unwrap_or(u16::MAX);
         poll(&mut wanted, PollTimeout::from(limit)).ok();
-        if let Some((mut reader, _)) = pipe.map(|(reader, writer)| (reader, writer)) {
-            reader.read(&mut [0; 64]).ok();
+        if let Some((reader, _)) = pipe {
+            rustix::io::read(reader, &mut [0; 64]).ok();
         }
     }
 
