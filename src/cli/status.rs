@@ -9,17 +9,19 @@ use serde::Serialize;
 
 use super::terminal::words::{ending, seconds};
 use super::{STATE, terminal};
-use crate::engine::record;
 use crate::engine::summary::{Outcome, StepSummary, Summary};
+use crate::engine::{record, shipping};
 use crate::error::{Error, Kind, Result};
 use crate::host::state::StateFolder;
+use crate::logs::figures::report;
 
 /// Show the last run: what happened, how long each step took, what held it up
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sudo agent status --json\n\n\
                         With --json: one object with `run`, `trigger`, `playbook`, `started` (milliseconds since 1970), `milliseconds`,\n\
                         `outcome.is` (converged, failed, drifted, interrupted, cut_short), `steps`, `critical_path`, `failure`,\n\
-                        `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null)\n\n\
+                        `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null),\n\
+                        `logs` (how shipping stands, or null)\n\n\
                         Exit codes: 0 the last run converged, or one is under way; 1 it did not, or there was none")]
 pub struct Arguments {
     /// Print JSON
@@ -35,6 +37,8 @@ pub struct Arguments {
 struct Status {
     /// Who runs now.
     under_way: Option<String>,
+    /// How shipping the logs stands; null where nobody ships.
+    logs: Option<report::Status>,
     /// The newest run.
     #[serde(flatten)]
     summary: Summary,
@@ -50,7 +54,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         terminal::complain(&format!("no run is recorded in `{}`\n", arguments.state_dir.display()));
         return Ok(ExitCode::FAILURE);
     };
-    let status = Status { under_way: state.run_lock_holder().map(|holder| holder.words), summary: Summary::of(&newest) };
+    let status = Status {
+        under_way: state.run_lock_holder().map(|holder| holder.words),
+        logs: report::Status::read(&StateFolder::new(arguments.state_dir.join(shipping::FOLDER)))?,
+        summary: Summary::of(&newest),
+    };
     let text = if arguments.json {
         let json = serde_json::to_string_pretty(&status);
         json.map_err(|error| Error::from_source(Kind::Bug, &error))? + "\n"
@@ -99,6 +107,7 @@ fn draw(status: &Status) -> String {
             path.own_share * 100.0
         );
     }
+    text += &status.logs.as_ref().map(shipped).unwrap_or_default();
     for said in &summary.lifecycle {
         let _ = writeln!(text, "lifecycle: {said}");
     }
@@ -106,6 +115,16 @@ fn draw(status: &Status) -> String {
         let _ = writeln!(text, "note: {notice}");
     }
     text
+}
+
+/// How shipping stands, in a line.
+fn shipped(logs: &report::Status) -> String {
+    let behind = match (logs.gauges.backlog_bytes, logs.gauges.oldest_unshipped_seconds) {
+        (0, _) => "all of it has arrived".to_owned(),
+        (bytes, age) => format!("{bytes} bytes have not arrived, the oldest for {age} s"),
+    };
+    let trouble = logs.trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+    format!("logs: {behind}{trouble}\n")
 }
 
 fn outcome(status: &Status) -> String {
@@ -159,7 +178,7 @@ mod tests {
         let header = Header::new("r", None, "b", String::new());
         let stamped = |event| Stamped { at: 1_700_000_000_000, event };
         let record = Record { header, events: events.into_iter().map(stamped).collect() };
-        let status = Status { under_way: None, summary: Summary::of(&record) };
+        let status = Status { under_way: None, logs: None, summary: Summary::of(&record) };
         assert!(!is_well(&status));
         let text = draw(&status);
         assert!(text.contains("2023-11-14 22:13:20 UTC"), "{text}");
@@ -170,11 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn how_shipping_stands_is_one_line() {
+        let figures = crate::logs::figures::Figures::default();
+        let gauges = report::Gauges::default();
+        assert_eq!(shipped(&report::Status::new(0, &figures, &gauges, None)), "logs: all of it has arrived\n");
+        let gauges = report::Gauges { backlog_bytes: 70, oldest_unshipped_seconds: 9, ..gauges };
+        let status = report::Status::new(0, &figures, &gauges, Some("access is denied".to_owned()));
+        assert_eq!(shipped(&status), "logs: 70 bytes have not arrived, the oldest for 9 s; access is denied\n");
+    }
+
+    #[test]
     fn only_a_run_that_converged_or_is_under_way_is_well() {
         let status = |outcome, under_way: Option<&str>| {
             let record = Record { header: Header::new("r", None, "b", String::new()), events: Vec::new() };
             let summary = Summary { outcome, ..Summary::of(&record) };
-            is_well(&Status { under_way: under_way.map(str::to_owned), summary })
+            is_well(&Status { under_way: under_way.map(str::to_owned), logs: None, summary })
         };
         assert!(status(Outcome::Converged, None));
         assert!(status(Outcome::CutShort { because: None }, Some("process 7")));

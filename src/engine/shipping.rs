@@ -22,7 +22,7 @@ use crate::playbook::{Playbook, Scope};
 use crate::secret::Redactor;
 
 /// The shipper's folder below the run's state.
-const FOLDER: &str = "logs";
+pub const FOLDER: &str = "logs";
 /// What the service is configured with, in that folder.
 const CONFIGURATION: &str = "config.json";
 /// How often secrets that were made of secrets are handed over.

@@ -11,6 +11,7 @@ from scenario import answers, calls, until
 
 PLAYBOOK = paths.REPOSITORY / "playbooks" / "background-removal.yaml"
 UNIT = "background-removal.service"
+SHIPPER = "bootstrap-agent-logs.service"
 GROUP = "/aws/ec2/background-removal"
 AGAIN = f"agent run s3://{bootstrap.BUCKET}/playbooks/{PLAYBOOK.name} {shlex.join(bootstrap.OPTIONS)}"
 
@@ -115,6 +116,29 @@ def test_the_log_sources_were_shipped_and_masked(machine, control, lab):
     assert [line for line in lines_of(lab.bitbucket.deploy_key) if line.decode() in text] == []
 
 
+def test_a_service_ships_from_the_first_second_of_the_run_on(machine, control):
+    shown = machine.exec(["systemctl", "show", "--property=ActiveState,NRestarts,UnitFileState", SHIPPER]).stdout
+    said = machine.exec(["journalctl", f"--unit={SHIPPER}", "--output=cat"]).stdout
+    assert set(shown.split()) == {"ActiveState=active", "NRestarts=0", "UnitFileState=enabled"}, (shown, said)
+    notes = machine.exec(["sh", "-c", "cat /var/lib/bootstrap-agent/runs/*"]).stdout
+    assert "this run ships its logs by itself" not in notes and "no logs are shipped" not in notes, notes
+    first = next(event for event in control.logs(GROUP) if '"event":"run_started"' in event["message"])
+    began = json.loads(first["message"])["at"] / 1000
+    sent = calls(control, "PutLogEvents", service="logs", instance=machine.name)[0]["time"]
+    decided = calls(control, "CompleteLifecycleAction", instance=machine.name)[0]["time"]
+    # Long before the run was over: one that hangs is seen.
+    assert sent - began < (decided - began) / 3, (began, sent, decided)
+    # What the run said of itself has arrived, so that it is on the disk no longer.
+    until(lambda: not list((machine.upper / "var/lib/bootstrap-agent/logs/events").iterdir()), 90, "the end of the run's own file")
+
+
+def test_the_shipper_has_the_secrets_in_memory_only(machine):
+    held = machine.exec(["stat", "--file-system", "--format=%T", "/run/bootstrap-agent/log-secrets"]).stdout
+    modes = machine.exec(["stat", "--format=%a %U", "/run/bootstrap-agent", "/run/bootstrap-agent/log-secrets",
+                          "/run/bootstrap-agent/logs.sock"]).stdout
+    assert (held, modes) == ("tmpfs\n", "700 root\n600 root\n600 root\n")
+
+
 def test_no_ordering_cycle(machine):
     units = machine.exec(["sh", "-c", f"ls /etc/systemd/system/bootstrap-agent* /etc/systemd/system/{UNIT}"]).stdout.split()
     units = [unit for unit in units if unit.endswith((".service", ".timer"))]
@@ -135,6 +159,7 @@ def test_the_second_run_has_nothing_to_do(machine, control):
 
 
 def test_after_a_reboot_the_boot_run_converges_and_answers_nobody_twice(machine, control):
+    started = shipped(control).count("starting with APP_SECRET=")
     machine.reboot()
     machine.wait()
 
@@ -145,6 +170,9 @@ def test_after_a_reboot_the_boot_run_converges_and_answers_nobody_twice(machine,
     status = until(settled, 60, "a boot run after the reboot")
     assert status["outcome"] == {"is": "converged"}, status
     machine.exec(["curl", "--silent", "--fail", "--retry", "10", "--retry-connrefused", "http://localhost:8000/healthcheck"])
+    # The application printed its secret again; nobody shipped it before it was known again.
+    until(lambda: shipped(control).count("starting with APP_SECRET=") > started, 90, "the journal after the reboot")
+    assert bootstrap.SECRET not in shipped(control)
     assert answers(control, machine.name) == ["CONTINUE by call"]
     accepted = [call for call in calls(control, "CompleteLifecycleAction") if call["status"] == 200]
     assert len(accepted) == 1

@@ -34,8 +34,8 @@ pub struct Source {
 pub struct Service {
     source: Source,
     keeper: Keeper,
-    /// The secrets of the last configuration, by name and place.
-    names: Mutex<Vec<String>>,
+    /// The secrets of the last configuration, by name and place; `None` before there was one.
+    names: Mutex<Option<Vec<String>>>,
 }
 
 impl Service {
@@ -66,14 +66,14 @@ impl Service {
         let sources = configuration.secret_sources(values)?;
         let names: Vec<String> = sources.iter().map(|(name, source)| format!("{name} {source}")).collect();
         let mut before = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if *before == names {
+        if before.as_ref() == Some(&names) {
             return Ok(());
         }
         let knowledge = self.keeper.knowledge();
-        if !before.is_empty() {
+        if before.is_some() {
             knowledge.forget();
         }
-        *before = names;
+        *before = Some(names);
         let aws = self.source.aws.clone();
         let none = sources.is_empty();
         let fetch = move || {
