@@ -51,6 +51,9 @@ struct FileRecord {
     /// Since when it is nowhere to be found, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missed: Option<i64>,
+    /// What was unread of it was counted as lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_given_up: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     spooled: Option<SpoolRecord>,
 }
@@ -120,7 +123,7 @@ impl Files {
         file.recorded = record.anchor;
         file.anchor = if record.anchor.end == record.offset { record.anchor } else { Print::of(&[], record.offset) };
         (file.strips, file.is_over, file.missed_at) = (record.strips, record.is_over, record.missed);
-        file.is_given_up = record.missed.is_some();
+        file.is_given_up = record.is_given_up;
         if let Some(spooled) = record.spooled {
             match self.spool.open(&spooled.name, spooled.base) {
                 Ok((saved, rescue)) => {
@@ -157,6 +160,7 @@ impl FileRecord {
             strips: file.strips,
             is_over: file.is_over && offset == file.offset,
             missed: file.missed_at,
+            is_given_up: file.is_given_up,
             spooled: file.rescue.as_ref().map(|rescue| SpoolRecord { name: rescue.name.clone(), base: rescue.base }),
         }
     }

@@ -18,6 +18,9 @@ use crate::logs::outbox::{Destination, Limits, Outbox};
 use crate::logs::text::{Now, Rules};
 use crate::secret::{Masker, Redactor};
 
+/// Its patterns take longer to compile than a script to play.
+static MASKER: std::sync::LazyLock<Masker> = std::sync::LazyLock::new(|| Masker::new(Redactor::new(), &[], true).unwrap());
+
 /// See the module.
 struct Scene {
     root: tempfile::TempDir,
@@ -160,7 +163,7 @@ fn follow(patterns: &[String], root: &Path, budget: usize) -> (Files, Outbox, Fi
     let to = Destination { group: "g".into(), stream: "s".into(), days: None, tags: std::collections::BTreeMap::new() };
     let source = |pattern: &String| FileSource { pattern: pattern.clone(), to: to.clone(), rules: Arc::new(Rules::default()) };
     let (outbox, figures) = (Outbox::new(Limits { budget, ..Limits::default() }), Figures::default());
-    let masker = Masker::new(Redactor::new(), &[], true).unwrap();
+    let masker = MASKER.clone();
     let sources = patterns.iter().map(source).collect();
     (Files::new(sources, &root.join("spool"), outbox.clone(), masker, figures.clone()), outbox, figures)
 }

@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 
-const SCRIPTS: u64 = 200;
+const SCRIPTS: u64 = 1000;
 const LOGS: [&str; 2] = ["app.log", "web.log"];
 const KEPT: u32 = 6;
 
