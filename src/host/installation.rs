@@ -1,10 +1,14 @@
 //! What `agent install` leaves on the machine: the binary, and a local playbook with the files of its folder.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Seek as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Host;
+use super::digest::Sha256;
 use super::files::NewFile;
+use super::tree::{self, Stop};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::secret::Secret;
 use crate::secret::Sensitive;
@@ -20,13 +24,25 @@ impl Host {
     /// # Errors
     /// When it cannot be read or written.
     pub fn copy_own_binary(&self, to: &Path) -> Result<bool> {
-        let running = Path::new("/proc/self/exe");
-        let bytes = fs::read(running).doing(|| "reading the agent's own binary".into())?;
-        if fs::read(to).is_ok_and(|there| there == bytes) {
+        let doing = || "reading the agent's own binary".to_owned();
+        let mut running = File::open("/proc/self/exe").doing(doing)?;
+        let ours = running.metadata().doing(doing)?;
+        let same_file = fs::metadata(to).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));
+        // It has many megabytes, so nobody holds it in memory.
+        if same_file || self.file_digest(to)? == Some(Sha256::of_all(&mut running).doing(doing)?) {
             return Ok(false);
         }
-        self.write_copy(to, bytes, 0o755)?;
-        Ok(true)
+        let ids = self.ids(Some("root"), Some("root"), Some(0o755))?;
+        let copy = |file: &mut File| {
+            running.rewind()?;
+            Ok(std::io::copy(&mut running, file)?)
+        };
+        match tree::stage_with(to, ids, copy) {
+            Ok((staged, _)) => self.put_in_place(to, staged, None, &[]).map(|()| true),
+            Err(Stop::Failed(error)) => Err(error),
+            // What root runs is in no user's tree.
+            Err(Stop::Foreign(holder)) => self.check_owner(to, holder, ids.uid).map(|()| false),
+        }
     }
 
     /// Copies one file; only root may read the copy.
@@ -100,6 +116,21 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::fakes::{Machine, not_root};
+
+    #[test]
+    fn the_binary_is_copied_when_another_one_is_there() {
+        if not_root() {
+            return;
+        }
+        let machine = Machine::new();
+        let to = machine.write("agent", "an older one");
+        assert!(machine.host().copy_own_binary(&to).unwrap());
+        let running = std::env::current_exe().unwrap();
+        assert_eq!(fs::read(&to).unwrap(), fs::read(running).unwrap());
+        assert_eq!(fs::metadata(&to).unwrap().mode() & 0o7777, 0o755);
+        assert!(!machine.host().copy_own_binary(&to).unwrap());
+    }
 
     #[test]
     fn a_playbook_is_copied_with_what_lies_beside_it() {
