@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use self::service::{Service, Source};
 use super::terminal;
@@ -15,9 +15,11 @@ use crate::engine::run::network_threads;
 use crate::engine::stop::Stop;
 use crate::error::{Kind, Result};
 use crate::host::aws::Aws;
+use crate::host::clock::RealClock;
 use crate::host::process;
 use crate::host::state::StateFolder;
 use crate::logs::control::Server;
+use crate::logs::delivery::Compression;
 use crate::logs::secrets::Knowledge;
 use crate::logs::{Keeper, Means};
 use crate::playbook::LogConfiguration;
@@ -46,6 +48,27 @@ pub struct Arguments {
     /// A folder in memory in which a run finds it: its socket, and the secrets it masks [default: no run finds it]
     #[arg(long, value_name = "DIR")]
     runtime_dir: Option<PathBuf>,
+    /// Whether requests are compressed
+    #[arg(long, value_name = "HOW", default_value = "gzip")]
+    compression: Compressed,
+}
+
+/// How requests leave.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Compressed {
+    /// Compressed from a kilobyte on
+    Gzip,
+    /// As they are
+    None,
+}
+
+impl From<Compressed> for Compression {
+    fn from(asked: Compressed) -> Self {
+        match asked {
+            Compressed::Gzip => Self::Gzip,
+            Compressed::None => Self::None,
+        }
+    }
 }
 
 /// Ships.
@@ -69,7 +92,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let redactor = Redactor::new();
     let means = Means {
         service: Arc::new(aws.clone()),
-        retry: aws.retry().clone(),
+        clock: RealClock::shared(),
+        compression: arguments.compression.into(),
         state: StateFolder::new(&arguments.state_dir),
         redactor: redactor.clone(),
         say: Arc::new(|text| terminal::complain(&format!("{text}\n"))),

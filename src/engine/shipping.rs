@@ -11,11 +11,13 @@ use super::event::{Event, Listener, Stamped, Teller};
 use super::metrics::RunMetrics;
 use crate::error::{Error, Kind, Result};
 use crate::host::aws::Aws;
+use crate::host::clock::RealClock;
 use crate::host::state::StateFolder;
 use crate::host::systemd::LOG_RUNTIME;
 use crate::lifecycle::LogFlush;
 use crate::logs::Means;
 use crate::logs::control::Client;
+use crate::logs::delivery::Compression;
 use crate::logs::own_events::OwnEvents;
 use crate::logs::settings::LogSettings;
 use crate::playbook::{Playbook, Scope};
@@ -105,7 +107,8 @@ impl Shipping {
         let telling = teller.clone();
         let means = Means {
             service: Arc::new(aws.clone()),
-            retry: aws.retry().clone(),
+            clock: RealClock::shared(),
+            compression: Compression::default(),
             state: folder(state),
             redactor: redactor.clone(),
             say: Arc::new(move |text: &str| telling.notice(text)),

@@ -6,12 +6,15 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::complaints::Say;
+use super::delivery::Compression;
+use super::own_events;
+use super::pipeline::{Pipeline, Plan};
 use super::secrets::Knowledge;
 use super::settings::{LogSettings, Source};
-use super::{Plan, Shipper, own_events};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::host::aws::LogService;
-use crate::host::retry::Retry;
+use crate::host::aws::LogStore;
+use crate::host::clock::Clock;
 use crate::host::state::StateFolder;
 use crate::secret::Redactor;
 
@@ -27,15 +30,17 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Means {
     /// The calls.
-    pub service: Arc<dyn LogService>,
-    /// The process's throttle gate.
-    pub retry: Retry,
+    pub service: Arc<dyn LogStore>,
+    /// The clock on which senders wait.
+    pub clock: Arc<dyn Clock>,
+    /// Whether requests are compressed.
+    pub compression: Compression,
     /// Where the shipper's records are.
     pub state: StateFolder,
     /// Masks what leaves.
     pub redactor: Redactor,
     /// Says one sentence to whoever is in charge.
-    pub say: Arc<dyn Fn(&str) + Send + Sync>,
+    pub say: Say,
 }
 
 /// Ships until it is dropped. Clones are the same.
@@ -55,7 +60,7 @@ struct Now {
     settings: LogSettings,
     /// All of it; not only what cannot hold secrets.
     whole: bool,
-    shipper: Arc<Shipper>,
+    pipeline: Arc<Pipeline>,
 }
 
 impl Keeper {
@@ -104,7 +109,7 @@ impl Keeper {
     /// Ships nothing from now on.
     pub fn ship_nothing(&self) {
         if let Some(before) = self.now(Option::take) {
-            before.shipper.flush(HANDOVER);
+            let _all = before.pipeline.flush(HANDOVER);
         }
     }
 
@@ -123,15 +128,15 @@ impl Keeper {
     /// Ships what was written so far, for at most this long. Whether all of it went out.
     #[must_use]
     pub fn flush(&self, limit: Duration) -> bool {
-        match self.now(|now| now.as_ref().map(|now| (now.shipper.clone(), now.whole))) {
-            Some((shipper, whole)) => shipper.flush(limit) && whole,
+        match self.now(|now| now.as_ref().map(|now| (now.pipeline.clone(), now.whole))) {
+            Some((pipeline, whole)) => pipeline.flush(limit) && whole,
             None => true,
         }
     }
 
     /// Removes what runs that are over said, if it has arrived.
     pub fn sweep(&self) {
-        let arrived = || self.now(|now| now.as_ref().map(|now| now.shipper.clone())).is_some_and(|it| it.flush(ARRIVAL));
+        let arrived = || self.now(|now| now.as_ref().map(|now| now.pipeline.clone())).is_some_and(|it| it.flush(ARRIVAL));
         if let Err(error) = own_events::sweep(&self.0.means.state, arrived) {
             tracing::warn!(%error, "what runs said is not removed");
         }
@@ -145,16 +150,22 @@ impl Keeper {
         }
         planned.sources.extend(own_source(&self.0.means.state));
         let means = self.0.means.clone();
-        let shipper = Arc::new(Shipper::start(Plan {
+        let started = Pipeline::start(Plan {
             stream: planned.stream.clone().unwrap_or_default(),
             settings: planned,
             service: means.service,
-            retry: means.retry,
+            clock: means.clock,
+            compression: means.compression,
             state: means.state,
             redactor: means.redactor,
-            say: means.say,
-        }));
-        self.now(|now| *now = Some(Now { settings: settings.clone(), whole, shipper }));
+            say: means.say.clone(),
+        });
+        match started {
+            Ok(pipeline) => {
+                self.now(|now| *now = Some(Now { settings: settings.clone(), whole, pipeline: Arc::new(pipeline) }));
+            }
+            Err(error) => (means.say)(&format!("no logs are shipped: {error}")),
+        }
     }
 
     fn now<T>(&self, use_it: impl FnOnce(&mut Option<Now>) -> T) -> T {
@@ -168,9 +179,9 @@ fn own_source(state: &StateFolder) -> Option<Source> {
 }
 
 /// Whether it is the instance's own beginning, which is to be seen from the first second on and has no secret of the playbook.
+/// Only a file: the journal has one place for all its sources, which must not move past what waits.
 fn is_of_the_bootstrap(source: &Source) -> bool {
     source.file.as_deref().is_some_and(|file| file.starts_with("/var/log/cloud-init"))
-        || source.unit.as_deref().is_some_and(|unit| unit.starts_with("bootstrap-agent") || unit.starts_with("cloud-"))
 }
 
 fn lock(state: &StateFolder) -> Result<File> {

@@ -1,17 +1,15 @@
-//! Ships the run's own events and the playbook's log sources to `CloudWatch` Logs, while the run goes on.
+//! Ships files, journals and what runs say of themselves to `CloudWatch` Logs, so that nothing is lost while its source exists.
 //!
-//! One thread reads, batches and sends. What comes from a file or a journal is acknowledged before its place is recorded, so a
-//! crash sends twice rather than never; what the run itself says is kept in bounded memory. Failing to ship never fails a run.
+//! Files and journals are the buffer: what the service has not acknowledged is read again. `files` and `journals` read, `text` makes
+//! events of bytes, `outbox` holds what waits, `delivery` carries it, `places` records what is acknowledged, and `pipeline` is all of
+//! them at work. Failing to ship never fails a run.
 
-mod batch;
-mod checkpoint;
 pub mod complaints;
 pub mod control;
 pub mod delivery;
 pub mod emf;
 pub mod figures;
 pub mod files;
-mod journal;
 pub mod journals;
 mod keeper;
 pub mod limits;
@@ -19,14 +17,8 @@ pub mod outbox;
 pub mod own_events;
 pub mod pipeline;
 pub mod places;
-mod queue;
-mod send;
 pub mod secrets;
 pub mod settings;
-mod shipper;
-mod sources;
-mod tail;
 pub mod text;
 
 pub use keeper::{Keeper, Means};
-pub use shipper::{Plan, Shipper};

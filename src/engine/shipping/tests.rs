@@ -1,10 +1,10 @@
 //! A run that ships by itself, against a service that notes what it gets.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::host::aws::{LogEvent, LogService, Rejected};
-use crate::host::retry::Retry;
+use crate::host::aws::{Class, LogBody, LogStore, Refusal, Stored, Told};
 use crate::secret::Secret;
 
 /// What arrived; nothing does while it is down.
@@ -14,24 +14,26 @@ struct Notes {
     down: Arc<AtomicBool>,
 }
 
-impl LogService for Notes {
-    fn put(&self, _: &str, _: &str, events: &[LogEvent]) -> Result<Rejected> {
+impl LogStore for Notes {
+    fn put(&self, body: &LogBody) -> Told<Stored> {
         if self.down.load(Ordering::SeqCst) {
-            return Err(Error::new(Kind::Denied, "down"));
+            return Err(Refusal { class: Class::Denied, error: Box::new(Error::new(Kind::Denied, "down")), pause: None });
         }
-        self.lines.lock().unwrap().extend(events.iter().map(|event| event.text.clone()));
-        Ok(Rejected::default())
+        let request: serde_json::Value = serde_json::from_slice(&body.bytes).unwrap();
+        let events = request["logEvents"].as_array().unwrap();
+        self.lines.lock().unwrap().extend(events.iter().map(|event| event["message"].as_str().unwrap().to_owned()));
+        Ok(Stored { first: 0, end: events.len(), skew: 0 })
     }
 
-    fn make_group(&self, _: &str) -> Result<()> {
+    fn make_group(&self, _: &str, _: &BTreeMap<String, String>) -> Told<()> {
         Ok(())
     }
 
-    fn make_stream(&self, _: &str, _: &str) -> Result<()> {
+    fn make_stream(&self, _: &str, _: &str) -> Told<()> {
         Ok(())
     }
 
-    fn keep(&self, _: &str, _: i32) -> Result<()> {
+    fn keep(&self, _: &str, _: i32) -> Told<()> {
         Ok(())
     }
 }
@@ -44,7 +46,8 @@ fn begin(folder: &std::path::Path, run: &str, notes: &Notes, redactor: &Redactor
     let settings = serde_yaml::from_str(&format!("group: g\nstream: s\nsources: [{{ file: {} }}]\n", log.display())).unwrap();
     let means = Means {
         service: Arc::new(notes.clone()),
-        retry: Retry::default(),
+        clock: RealClock::shared(),
+        compression: Compression::None,
         state: StateFolder::new(folder.join("state/logs")),
         redactor: redactor.clone(),
         say: Arc::new(|_| {}),

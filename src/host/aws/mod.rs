@@ -6,14 +6,12 @@
 mod clients;
 mod errors;
 mod hooks;
-mod log_service;
 mod log_store;
 mod objects;
 mod parameters;
 pub mod secrets;
 
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
-pub use log_service::{LogEvent, LogService, Rejected};
 pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};
 pub use objects::ObjectFacts;
 pub use parameters::Parameter;

@@ -53,6 +53,8 @@ pub struct Files {
     by_path: HashMap<PathBuf, u64>,
     desk: Desk,
     spool: Spool,
+    /// What an earlier process knew of sources that nobody asks for now.
+    unwanted: FilesRecord,
     watch: Option<FolderWatch>,
     waker: turn::Waking,
     scans: u64,
@@ -90,6 +92,7 @@ impl Files {
             by_path: HashMap::new(),
             desk: Desk::new(outbox, masker, figures),
             spool: Spool::new(spool),
+            unwanted: FilesRecord::default(),
             watch: FolderWatch::new().inspect_err(|error| tracing::warn!(%error, "files are polled")).ok(),
             waker: turn::Waking::new(),
             scans: 0,

@@ -1,7 +1,7 @@
 //! What is written down about followed files, so that the next process goes on where the service has acknowledged.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,9 @@ use super::content::Content;
 use super::generation::{Generation, Inode};
 use super::identity::Print;
 use crate::host::inode::Handle;
+
+/// A source that a configuration leaves out is known this long: the next one may have it again.
+const UNWANTED_ARE_KEPT: Duration = Duration::from_hours(24);
 
 /// All that is known about files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +30,9 @@ struct SourceRecord {
     group: String,
     stream: String,
     newest: Option<i64>,
+    /// Since when nobody asks for it, in milliseconds since 1970: for a while its files are known, in case somebody does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unwanted: Option<i64>,
 }
 
 /// One generation of a file.
@@ -81,11 +87,14 @@ impl Files {
             group: source.given.to.group.clone(),
             stream: source.given.to.stream.clone(),
             newest: source.newest,
+            unwanted: None,
         });
         let sources = sources.collect();
         let outbox = &self.desk.outbox;
         let files = self.generations.values_mut().map(|file| FileRecord::of(file, outbox)).collect();
-        FilesRecord { sources, files }
+        let mut all = FilesRecord { sources, files };
+        all.append(&self.unwanted);
+        all
     }
 
     /// Goes on from what an earlier process wrote down. For the time before the first turn.
@@ -102,13 +111,16 @@ impl Files {
                 source.newest = record.newest;
             }
         }
+        self.unwanted = known.of_nobody(&places, jiff::Timestamp::now().as_millisecond());
         for record in known.files {
             if let Some(source) = places.get(record.source).copied().flatten() {
                 let file = self.generation_of(record, source, now);
                 self.add(file);
             }
         }
-        let names: Vec<String> = self.generations.values().filter_map(|file| Some(file.rescue.as_ref()?.name.clone())).collect();
+        let mut names: Vec<String> =
+            self.generations.values().filter_map(|file| Some(file.rescue.as_ref()?.name.clone())).collect();
+        names.extend(self.unwanted.files.iter().filter_map(|file| Some(file.spooled.as_ref()?.name.clone())));
         self.spool.keep(|name| names.iter().any(|known| known == name));
     }
 
@@ -135,6 +147,31 @@ impl Files {
             }
         }
         file
+    }
+}
+
+impl FilesRecord {
+    /// What is known of sources that have no place here any more, unless that is long ago.
+    fn of_nobody(&self, places: &[Option<usize>], now: i64) -> Self {
+        let kept_since = now - i64::try_from(UNWANTED_ARE_KEPT.as_millis()).unwrap_or(i64::MAX);
+        let mut rest = Self::default();
+        for (number, source) in self.sources.iter().enumerate() {
+            let since = source.unwanted.unwrap_or(now);
+            if places.get(number).copied().flatten().is_some() || since < kept_since {
+                continue;
+            }
+            let place = rest.sources.len();
+            rest.sources.push(SourceRecord { unwanted: Some(since), ..source.clone() });
+            let files = self.files.iter().filter(|file| file.source == number);
+            rest.files.extend(files.map(|file| FileRecord { source: place, ..file.clone() }));
+        }
+        rest
+    }
+
+    fn append(&mut self, other: &Self) {
+        let first = self.sources.len();
+        self.sources.extend(other.sources.iter().cloned());
+        self.files.extend(other.files.iter().map(|file| FileRecord { source: first + file.source, ..file.clone() }));
     }
 }
 

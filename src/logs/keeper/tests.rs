@@ -1,8 +1,9 @@
 //! One shipper for one state folder, and what it holds back.
 
 use super::*;
+use crate::host::clock::RealClock;
+use crate::logs::delivery::scripted::Scripted;
 use crate::logs::own_events::OwnEvents;
-use crate::logs::shipper::scripted::Scripted;
 use crate::secret::Secret;
 
 struct Bench {
@@ -16,7 +17,8 @@ fn bench() -> Bench {
     let service = Scripted::new();
     let means = Means {
         service: Arc::new(service.clone()),
-        retry: service.retry(),
+        clock: RealClock::shared(),
+        compression: Compression::default(),
         state: StateFolder::new(folder.path().join("logs")),
         redactor: Redactor::new(),
         say: Arc::new(|_| {}),
@@ -67,14 +69,14 @@ fn application_logs_wait_for_the_secrets_and_what_a_run_says_does_not() {
     keeper.ship(&settings);
     assert!(keeper.ships(&settings));
     assert!(!keeper.flush(LIMIT), "not all of it may go out");
-    assert_eq!(bench.service.shipped(), ["the run begins"]);
+    assert_eq!(bench.service.messages(), ["the run begins"]);
     keeper.knowledge().learn(&[Secret::new("correct horse")]).unwrap();
     let until = Instant::now() + LIMIT;
-    while !(keeper.flush(LIMIT) && bench.service.shipped().len() > 1) {
+    while !(keeper.flush(LIMIT) && bench.service.messages().len() > 1) {
         assert!(Instant::now() < until, "nothing more was shipped");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(bench.service.shipped(), ["the run begins", "my password is ***"]);
+    assert_eq!(bench.service.messages(), ["the run begins", "my password is ***"]);
     keeper.sweep();
     assert_eq!(bench.means.state.names("events").unwrap().len(), 1, "the run is not over");
     drop(events);

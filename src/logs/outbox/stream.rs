@@ -8,16 +8,34 @@ use super::batch::Batch;
 use super::open::Open;
 use super::{Destination, SourceId};
 
-/// So many requests of one stream at once, when one alone does not keep up. The service takes them in any order, but shows
-/// events of the same instant in the order in which they came.
+/// So many requests of one stream at once, when one alone does not keep up. The service takes them in any order, and shows events
+/// of the same instant in the order in which they came: so two of them never have an instant in common.
 const MOST_IN_FLIGHT: usize = 4;
 
 pub(super) struct Stream {
     open: Open,
     sealed: VecDeque<Batch>,
-    /// Their numbers.
-    in_flight: Vec<u64>,
+    in_flight: Vec<InFlight>,
     not_before: Option<Instant>,
+}
+
+/// What is known of a batch that somebody carries.
+struct InFlight {
+    number: u64,
+    /// The instants of its first and last event.
+    first: i64,
+    last: i64,
+}
+
+impl InFlight {
+    fn of(batch: &Batch) -> Self {
+        let at = |index: usize| batch.at(index).unwrap_or(0);
+        Self { number: batch.number, first: at(0), last: at(batch.len().saturating_sub(1)) }
+    }
+
+    fn is_apart_from(&self, other: &Self) -> bool {
+        self.last < other.first || other.last < self.first
+    }
 }
 
 impl Stream {
@@ -64,7 +82,10 @@ impl Stream {
     /// Whether the oldest batch that waits may be sent.
     pub(super) fn may_send(&self, now: Instant) -> bool {
         let at_once = self.sealed.len().clamp(1, MOST_IN_FLIGHT);
-        !self.sealed.is_empty() && self.in_flight.len() < at_once && self.not_before.is_none_or(|then| then <= now)
+        let Some(next) = self.sealed.front().map(InFlight::of) else { return false };
+        self.in_flight.len() < at_once
+            && self.not_before.is_none_or(|then| then <= now)
+            && self.in_flight.iter().all(|other| other.is_apart_from(&next))
     }
 
     /// The number of the oldest batch that waits.
@@ -74,12 +95,12 @@ impl Stream {
 
     /// The number of the oldest batch that waits or is on its way.
     pub(super) fn oldest_unstored(&self) -> u64 {
-        self.in_flight.iter().copied().min().unwrap_or(u64::MAX).min(self.oldest())
+        self.in_flight.iter().map(|batch| batch.number).min().unwrap_or(u64::MAX).min(self.oldest())
     }
 
     pub(super) fn take(&mut self) -> Option<Batch> {
         let batch = self.sealed.pop_front()?;
-        self.in_flight.push(batch.number);
+        self.in_flight.push(InFlight::of(&batch));
         Some(batch)
     }
 
@@ -91,13 +112,13 @@ impl Stream {
 
     /// One that was on its way is stored.
     pub(super) fn landed(&mut self, number: u64) {
-        self.in_flight.retain(|other| *other != number);
+        self.in_flight.retain(|other| other.number != number);
         self.not_before = None;
     }
 
     /// One that was on its way was not stored.
     pub(super) fn take_back(&mut self, batch: Batch, not_before: Instant) {
-        self.in_flight.retain(|other| *other != batch.number);
+        self.in_flight.retain(|other| other.number != batch.number);
         self.not_before = Some(not_before);
         let place = self.sealed.iter().position(|other| other.number > batch.number).unwrap_or(self.sealed.len());
         self.sealed.insert(place, batch);

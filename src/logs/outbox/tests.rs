@@ -120,7 +120,7 @@ fn a_mark_counts_when_all_before_it_is_stored() {
     let outbox = outbox(1 << 20);
     let source = outbox.register(&to("s"), 0);
     for mark in 1..=3 {
-        outbox.intake(source).push(NOW, "x", mark);
+        outbox.intake(source).push(NOW + i64::try_from(mark).unwrap(), "x", mark);
         outbox.seal_all();
     }
     let now = Instant::now();
@@ -134,6 +134,21 @@ fn a_mark_counts_when_all_before_it_is_stored() {
     outbox.retire(source);
     outbox.acknowledge(outbox.try_next(now).unwrap());
     assert_eq!(outbox.acknowledged(source), u64::MAX, "retired and forgotten");
+}
+
+#[test]
+fn requests_with_an_instant_in_common_go_one_after_the_other() {
+    let outbox = outbox(1 << 20);
+    let source = outbox.register(&to("s"), 0);
+    for (mark, at) in [(1, NOW), (2, NOW), (3, NOW + 1), (4, NOW + 2)] {
+        outbox.intake(source).push(at, "x", mark);
+        outbox.seal_all();
+    }
+    let now = Instant::now();
+    let first = outbox.try_next(now).unwrap();
+    assert!(outbox.try_next(now).is_none(), "the next has the same instant");
+    outbox.acknowledge(first);
+    let (_second, _third) = (outbox.try_next(now).unwrap(), outbox.try_next(now).unwrap());
 }
 
 #[test]

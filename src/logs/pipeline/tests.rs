@@ -29,10 +29,11 @@ impl Rig {
     }
 
     fn start(&self) -> Pipeline {
-        let settings = format!(
-            "group: g\nstream: s\nretention: 7d\nsources:\n- file: {}/*.log\n- unit: a-unit-that-nobody-has.service\n",
-            self.folder.path().display()
-        );
+        self.start_with(&format!("- file: {}/*.log\n- unit: a-unit-that-nobody-has.service\n", self.folder.path().display()))
+    }
+
+    fn start_with(&self, sources: &str) -> Pipeline {
+        let settings = format!("group: g\nstream: s\nretention: 7d\nsources:\n{sources}");
         let plan = Plan {
             settings: serde_yaml::from_str(&settings).unwrap(),
             stream: "unused".to_owned(),
@@ -90,4 +91,15 @@ fn what_the_service_never_had_is_sent_by_the_next_one() {
     let rig = Rig { service: rig.service.clone().with(|script| script.refuse.clear()), ..rig };
     assert!(rig.start().flush(SOON));
     assert_eq!(rig.service.messages(), ["one", "two"], "it was rotated away while nobody shipped");
+}
+
+#[test]
+fn a_source_that_is_left_out_for_a_while_goes_on_where_it_was() {
+    let rig = Rig::new(Scripted::new());
+    append(&rig.log(), "one\n");
+    assert!(rig.start().flush(SOON));
+    assert!(rig.start_with("- file: /nowhere/*.log\n").flush(SOON));
+    append(&rig.log(), "two\n");
+    assert!(rig.start().flush(SOON));
+    assert_eq!(rig.service.messages(), ["one", "two"]);
 }
