@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::content::Content;
 use super::desk::{Desk, QUANTUM};
+use super::holes::{Zeros, zeros};
 use super::identity::{ANCHOR, HEAD, Print, ReadAt as _, TELLING, anchor_of, head_of, length, still_has};
 use super::spool::Rescue;
-use crate::host::inode::{Ground, Handle, Seen, Writer};
+use crate::host::inode::{Handle, Seen, Writer};
 use crate::logs::figures::Figure;
 use crate::logs::outbox::{Destination, Outbox, SourceId};
 use crate::logs::text::{Now, Reader, Rules};
@@ -380,29 +381,5 @@ impl Generation {
             let id = desk.outbox.register(to, self.offset);
             self.tap = Some(Tap { id, reader, masks: MaskState::default() });
         }
-    }
-}
-
-/// What a chunk begins with that nobody wrote.
-enum Zeros {
-    None,
-    UpTo(u64),
-    /// Somebody has set the size, and may fill it later.
-    ToTheEnd,
-}
-
-/// A hole; and the zeros between a hole, or a cut, and the first line behind it.
-fn zeros(content: &Content, data: &[u8], offset: u64, strips: bool) -> Zeros {
-    if data.first() != Some(&0) {
-        return Zeros::None;
-    }
-    let ground = if let Content::Plain(file) = content { Ground::at(file, offset) } else { Ground::Data };
-    match ground {
-        Ground::Hole(end) => Zeros::UpTo(end),
-        Ground::Nothing => Zeros::ToTheEnd,
-        Ground::Data if strips => Zeros::UpTo(
-            offset + length(data.get(..data.iter().position(|byte| *byte != 0).unwrap_or(data.len())).unwrap_or_default()),
-        ),
-        Ground::Data => Zeros::None,
     }
 }

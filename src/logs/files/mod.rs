@@ -10,6 +10,7 @@ mod content;
 mod desk;
 mod family;
 mod generation;
+mod holes;
 mod identity;
 mod judge;
 mod record;
