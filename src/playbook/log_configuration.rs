@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_block_by_itself_and_one_of_a_playbook_are_read_alike() {
         let block = "group: g\nstream: '{{ instance.id }}'\nsources:\n- file: /var/log/a.log\n";
-        let indented: String = block.lines().map(|line| format!("  {line}\n")).collect();
+        let indented = format!("  {}\n", block.trim_end().replace('\n', "\n  "));
         let bare = load(block).unwrap().settings(&values()).unwrap();
         assert_eq!((bare.group.as_str(), bare.stream.as_deref(), bare.sources.len()), ("g", Some("i-1"), 1));
         for around in ["", "vars: { a: b }\n", "version: 1\nsteps: []\ndeadline: 5m\n"] {
