@@ -48,25 +48,19 @@ impl StateFolder {
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let path = self.0.join(name);
         self.make_folder(&path)
-            .and_then(|()| replace(&path, content))
+            .and_then(|()| replace(&path, content, true))
             .doing(|| format!("writing the record `{}`", path.display()))
     }
 
-    /// The same, and what was recorded under this name before is kept under the other one. After a crash at least one is whole.
+    /// The same for this kernel's lifetime only: a crash of ours loses nothing, a power cut may leave anything. Costs no disk access.
     ///
     /// # Errors
-    /// When it cannot be written; what was there is there then, under one of the names.
-    pub fn write_and_keep(&self, name: &str, previous: &str, content: &[u8]) -> Result<()> {
-        let next = format!("{name}.next");
-        self.write(&next, content)?;
-        let moved = || match std::fs::rename(self.0.join(name), self.0.join(previous)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => {
-                std::fs::rename(self.0.join(&next), self.0.join(name))?;
-                sync_folder(&self.0)
-            }
-        };
-        moved().doing(|| format!("writing the record `{}`", self.0.join(name).display()))
+    /// When it cannot be written.
+    pub fn write_lightly(&self, name: &str, content: &[u8]) -> Result<()> {
+        let path = self.0.join(name);
+        self.make_folder(&path)
+            .and_then(|()| replace(&path, content, false))
+            .doing(|| format!("writing the record `{}`", path.display()))
     }
 
     /// Forgets what is recorded under this name. Nothing there is fine.
@@ -183,16 +177,18 @@ impl Lines {
     }
 }
 
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+fn replace(path: &Path, content: &[u8], lasting: bool) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(content)?;
-        file.sync_all()?;
+        if lasting {
+            file.sync_all()?;
+        }
         std::fs::rename(&temporary, path)?;
-        path.parent().map_or(Ok(()), sync_folder)
+        path.parent().filter(|_| lasting).map_or(Ok(()), sync_folder)
     };
     written().inspect_err(|_| {
         // What is left of a failed try is in nobody's way.

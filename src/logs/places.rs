@@ -1,7 +1,8 @@
 //! How far every source is acknowledged, on disk: what a crash, a power cut or a full disk leaves is never half a record.
 //!
-//! The content is whatever the readers of files and journals know their places by. The record carries the sum of its bytes and
-//! the one before it is kept, so damage is seen, said, and costs duplicates instead of lines.
+//! After a kill, only what was on its way may be sent twice, so the record is written with almost every acknowledgement, but to the
+//! kernel only; once a second a copy goes to the disk for good. Each carries the sum of its bytes, so damage is seen, said, and
+//! costs duplicates instead of lines. The content is whatever the readers of files and journals know their places by.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,14 @@ use crate::host::state::StateFolder;
 
 /// The name of the record in the shipper's state folder.
 pub const RECORD: &str = "state.json";
-/// The one before it.
+/// The last one that outlives a power cut.
 pub const PREVIOUS: &str = "state.prev.json";
 const VERSION: u32 = 1;
-/// It is written no more often.
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// How often it goes to the disk for good, at most.
+const LASTING_EVERY: Duration = Duration::from_secs(1);
+/// How often it is written at all, at most; and no more than this part of the time is spent on it.
+const EVERY: Duration = Duration::from_millis(5);
+const SHARE: u32 = 20;
 /// The complaint about the disk.
 const ABOUT: &str = "places";
 
@@ -29,13 +33,15 @@ pub struct PlaceRecord {
     /// What was written last, by the number its owner gave it.
     written: Option<u64>,
     next: Option<Instant>,
+    lasting: Option<u64>,
+    next_lasting: Option<Instant>,
 }
 
 impl PlaceRecord {
     /// In this folder; a disk that does not take it is complained about.
     #[must_use]
     pub fn new(state: StateFolder, complaints: Complaints) -> Self {
-        Self { state, complaints, written: None, next: None }
+        Self { state, complaints, written: None, next: None, lasting: None, next_lasting: None }
     }
 
     /// What was recorded. Damage is said; then the record before it counts, or nothing is known of any source.
@@ -46,11 +52,11 @@ impl PlaceRecord {
             match self.state.read(name).and_then(|content| content.map(|content| parse(&content)).transpose()) {
                 Ok(Some(places)) => {
                     if let Some(damage) = damage.first() {
-                        self.say(&format!("{damage}; the one before it is used, and some lines may be shipped twice"));
+                        self.say(&format!("{damage}; an older one is used, and some lines may be shipped twice"));
                     }
                     return places;
                 }
-                // A crash between two renames leaves the one before only.
+                // A power cut may leave the lasting one only.
                 Ok(None) => {}
                 Err(error) => damage.push(format!("the record of how far logs are shipped cannot be used: {error}")),
             }
@@ -63,38 +69,53 @@ impl PlaceRecord {
 
     /// Writes the places if they changed since, and not too soon; `change` is another number after each change.
     pub fn write<P: Serialize>(&mut self, now: Instant, change: u64, places: impl FnOnce() -> P) {
-        if self.next.is_none_or(|next| next <= now) {
+        if self.lasting != Some(change) && self.next_lasting.is_none_or(|next| next <= now) {
             self.write_now(now, change, places);
+        } else if self.written != Some(change) && self.next.is_none_or(|next| next <= now) {
+            let began = Instant::now();
+            if self.put(&places(), false) {
+                self.written = Some(change);
+            }
+            self.next = Some(now + EVERY.max(began.elapsed() * SHARE));
         }
     }
 
-    /// Writes them if they changed, however short ago it was. Whether what is on disk is what is true.
+    /// Writes them for good if they changed, however short ago it was. Whether what is on disk is what is true.
     pub fn write_now<P: Serialize>(&mut self, now: Instant, change: u64, places: impl FnOnce() -> P) -> bool {
-        if self.written == Some(change) {
+        if self.lasting == Some(change) {
             return true;
         }
-        self.next = Some(now + AT_MOST_EVERY);
-        let written = serialise(&places()).and_then(|content| self.state.write_and_keep(RECORD, PREVIOUS, &content));
-        match written {
-            Ok(()) => {
-                self.written = Some(change);
-                self.complaints.settle(ABOUT, "how far logs are shipped is recorded again");
-                true
-            }
-            Err(error) => {
-                let said = format!(
-                    "how far logs are shipped cannot be recorded, and is tried again; after a restart lines are shipped twice: {error}"
-                );
-                self.complaints.raise(ABOUT, &said);
-                false
-            }
+        self.next_lasting = Some(now + LASTING_EVERY);
+        let done = self.put(&places(), true);
+        if done {
+            (self.written, self.lasting) = (Some(change), Some(change));
         }
+        done
     }
 
-    /// Whether what was written last is not what is true any more.
+    fn put(&self, places: &impl Serialize, lasting: bool) -> bool {
+        let written = serialise(places).and_then(|content| {
+            if lasting {
+                self.state.write(PREVIOUS, &content)?;
+            }
+            self.state.write_lightly(RECORD, &content)
+        });
+        match written {
+            Ok(()) => self.complaints.settle(ABOUT, "how far logs are shipped is recorded again"),
+            Err(ref error) => self.complaints.raise(
+                ABOUT,
+                &format!(
+                    "how far logs are shipped cannot be recorded, and is tried again; after a restart lines are shipped twice: {error}"
+                ),
+            ),
+        }
+        written.is_ok()
+    }
+
+    /// Whether what is on disk for good is not what is true any more.
     #[must_use]
     pub fn is_behind(&self, change: u64) -> bool {
-        self.written != Some(change)
+        self.lasting != Some(change)
     }
 
     fn say(&self, sentence: &str) {
@@ -174,25 +195,28 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_when_it_changed_and_not_too_often() {
+    fn it_is_written_when_it_changed_and_lastingly_not_too_often() {
         let mut rig = rig();
         let now = Instant::now();
+        let lasting = |rig: &Rig| parse::<Places>(&rig.state.read(PREVIOUS).unwrap().unwrap()).unwrap();
         assert_eq!(rig.record.read::<Places>(), Places::default());
         rig.record.write(now, 1, || at(1));
-        assert_eq!(rig.record.read::<Places>(), at(1));
-        rig.record.write(now + Duration::from_millis(900), 2, || at(2));
-        assert_eq!(rig.record.read::<Places>(), at(1), "too soon");
+        assert_eq!((rig.record.read::<Places>(), lasting(&rig)), (at(1), at(1)));
+        rig.record.write(now + Duration::from_millis(100), 2, || at(2));
+        assert_eq!((rig.record.read::<Places>(), lasting(&rig)), (at(2), at(1)), "the disk is left in peace");
+        assert!(rig.record.is_behind(2));
+        rig.record.write(now + Duration::from_millis(101), 3, || -> Places { unreachable!("too soon") });
         rig.record.write(now + Duration::from_secs(1), 2, || at(2));
-        assert_eq!(rig.record.read::<Places>(), at(2));
+        assert_eq!((lasting(&rig), rig.record.is_behind(2)), (at(2), false));
         rig.record.write(now + Duration::from_secs(5), 2, || -> Places { unreachable!("nothing changed") });
         assert!(rig.said().is_empty());
     }
 
     #[test]
-    fn whatever_byte_is_damaged_the_record_before_it_counts_and_it_is_said() {
+    fn whatever_byte_is_damaged_the_lasting_record_counts_and_it_is_said() {
         let mut rig = rig();
         rig.write(1);
-        rig.write(2);
+        rig.record.write(Instant::now(), 2, || at(2));
         let whole = rig.state.read(RECORD).unwrap().unwrap();
         for index in 0..whole.len() {
             let mut damaged = whole.clone();
@@ -218,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn a_crash_between_the_renames_costs_nothing_but_a_second() {
+    fn a_power_cut_costs_no_more_than_a_second() {
         let mut rig = rig();
         rig.write(1);
-        rig.write(2);
+        rig.record.write(Instant::now(), 2, || at(2));
         rig.state.remove(RECORD).unwrap();
         assert_eq!(rig.record.read::<Places>(), at(1));
         assert!(rig.said().is_empty());
