@@ -175,7 +175,9 @@ impl Keeper {
 
 /// The events of runs, to where the block says.
 fn own_source(state: &StateFolder) -> Option<Source> {
-    serde_json::from_value(serde_json::json!({ "file": own_events::pattern(state) })).ok()
+    // What happened is shipped with the time at which it happened, however long the way was.
+    let timestamp = serde_json::json!({ "format": "epoch", "after": "\"at\":" });
+    serde_json::from_value(serde_json::json!({ "file": own_events::pattern(state), "timestamp": timestamp })).ok()
 }
 
 /// Whether it is the instance's own beginning, which is to be seen from the first second on and has no secret of the playbook.
