@@ -1,6 +1,6 @@
 //! Following files so that nothing is lost while its source exists.
 //!
-//! What is followed is a [`Generation`], not a path: rotation renames it, copies it, compresses it or deletes it, and its unread
+//! What is followed is a generation of a file, not a path: rotation renames it, copies it, compresses it or deletes it, and its unread
 //! bytes are looked for wherever they went. The file is the buffer: what the service has not acknowledged is read again after a
 //! crash. Looking at the folders is the truth, and inotify only a hint when to look.
 //!
