@@ -25,7 +25,6 @@ pub mod inode;
 pub mod inputs;
 pub mod installation;
 pub mod instance;
-pub mod journal;
 pub mod journalctl;
 pub mod network;
 pub mod origin;

@@ -6,17 +6,12 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::complaints::Say;
-use super::delivery::Compression;
 use super::own_events;
-use super::pipeline::{Pipeline, Plan};
+use super::pipeline::{Means, Pipeline, Plan};
 use super::secrets::Knowledge;
 use super::settings::{LogSettings, Source};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::host::aws::LogStore;
-use crate::host::clock::Clock;
 use crate::host::state::StateFolder;
-use crate::secret::Redactor;
 
 const LOCK: &str = "shipper.lock";
 /// Who ships otherwise may just be ending.
@@ -25,23 +20,6 @@ const ENDING: Duration = Duration::from_secs(6);
 const HANDOVER: Duration = Duration::from_secs(2);
 /// The same for what has to arrive before the files of runs that are over are removed.
 const ARRIVAL: Duration = Duration::from_secs(10);
-
-/// What a shipper needs from its process.
-#[derive(Clone)]
-pub struct Means {
-    /// The calls.
-    pub service: Arc<dyn LogStore>,
-    /// The clock on which senders wait.
-    pub clock: Arc<dyn Clock>,
-    /// Whether requests are compressed.
-    pub compression: Compression,
-    /// Where the shipper's records are.
-    pub state: StateFolder,
-    /// Masks what leaves.
-    pub redactor: Redactor,
-    /// Says one sentence to whoever is in charge.
-    pub say: Say,
-}
 
 /// Ships until it is dropped. Clones are the same.
 #[derive(Clone)]
@@ -150,16 +128,8 @@ impl Keeper {
         }
         planned.sources.extend(own_source(&self.0.means.state));
         let means = self.0.means.clone();
-        let started = Pipeline::start(Plan {
-            stream: planned.stream.clone().unwrap_or_default(),
-            settings: planned,
-            service: means.service,
-            clock: means.clock,
-            compression: means.compression,
-            state: means.state,
-            redactor: means.redactor,
-            say: means.say.clone(),
-        });
+        let stream = planned.stream.clone().unwrap_or_default();
+        let started = Pipeline::start(Plan { settings: planned, stream, means: means.clone() });
         match started {
             Ok(pipeline) => {
                 self.now(|now| *now = Some(Now { settings: settings.clone(), whole, pipeline: Arc::new(pipeline) }));

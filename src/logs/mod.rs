@@ -21,4 +21,5 @@ pub mod secrets;
 pub mod settings;
 pub mod text;
 
-pub use keeper::{Keeper, Means};
+pub use keeper::Keeper;
+pub use pipeline::Means;

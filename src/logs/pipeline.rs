@@ -22,12 +22,9 @@ use crate::host::clock::Clock;
 use crate::host::state::StateFolder;
 use crate::secret::Redactor;
 
-/// What is shipped, by whom, and where its places are recorded.
-pub struct Plan {
-    /// The `logs:` block, rendered and without problems.
-    pub settings: LogSettings,
-    /// The stream where a source and the block name none.
-    pub stream: String,
+/// What a pipeline needs from its process.
+#[derive(Clone)]
+pub struct Means {
     /// The calls; usually `Arc::new(aws)`.
     pub service: Arc<dyn LogStore>,
     /// The clock on which senders wait.
@@ -40,6 +37,16 @@ pub struct Plan {
     pub redactor: Redactor,
     /// Says one sentence to whoever is in charge.
     pub say: Say,
+}
+
+/// What is shipped.
+pub struct Plan {
+    /// The `logs:` block, rendered and without problems.
+    pub settings: LogSettings,
+    /// The stream where a source and the block name none.
+    pub stream: String,
+    /// By what means.
+    pub means: Means,
 }
 
 /// How long its end may take: what has been read is sent, what was acknowledged is recorded.
@@ -61,7 +68,7 @@ impl Pipeline {
     pub fn start(plan: Plan) -> Result<Self> {
         let outbox = Outbox::new(Limits::default());
         let flushes = Arc::new(Flushes::default());
-        let complaints = Complaints::new(plan.say.clone());
+        let complaints = Complaints::new(plan.means.say.clone());
         let work = Work::begin(plan, &outbox, complaints, flushes.clone())?;
         let waker = work.waker();
         let spawned = std::thread::Builder::new().name("logs".to_owned()).spawn(move || work.run());

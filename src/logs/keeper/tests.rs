@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::host::clock::RealClock;
+use crate::logs::delivery::Compression;
 use crate::logs::delivery::scripted::Scripted;
 use crate::logs::own_events::OwnEvents;
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 
 struct Bench {
     folder: tempfile::TempDir,

@@ -37,12 +37,14 @@ impl Rig {
         let plan = Plan {
             settings: serde_yaml::from_str(&settings).unwrap(),
             stream: "unused".to_owned(),
-            service: Arc::new(self.service.clone()),
-            clock: RealClock::shared(),
-            compression: Compression::Gzip,
-            state: self.state(),
-            redactor: Redactor::new(),
-            say: Arc::new(|_| {}),
+            means: Means {
+                service: Arc::new(self.service.clone()),
+                clock: RealClock::shared(),
+                compression: Compression::Gzip,
+                state: self.state(),
+                redactor: Redactor::new(),
+                say: Arc::new(|_| {}),
+            },
         };
         Pipeline::start(plan).unwrap()
     }

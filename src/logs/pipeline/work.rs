@@ -11,7 +11,7 @@ use super::{LAST_MOMENT, Plan};
 use crate::error::{Kind, Result};
 use crate::host::state::StateFolder;
 use crate::logs::complaints::Complaints;
-use crate::logs::delivery::{DEAD_LETTER_LIMIT, Delivery, Means};
+use crate::logs::delivery::{self, DEAD_LETTER_LIMIT, Delivery};
 use crate::logs::figures::Figures;
 use crate::logs::figures::report::Gauges;
 use crate::logs::files::{FileSource, Files, FilesRecord, Waker};
@@ -56,8 +56,8 @@ pub(super) struct Work {
 impl Work {
     pub(super) fn begin(plan: Plan, outbox: &Outbox, complaints: Complaints, flushes: Arc<Flushes>) -> Result<Self> {
         let figures = Figures::default();
-        let masker = Masker::new(plan.redactor, &plan.settings.mask.patterns, plan.settings.mask.builtin)?;
-        let record = PlaceRecord::new(plan.state.clone(), complaints.clone());
+        let masker = Masker::new(plan.means.redactor, &plan.settings.mask.patterns, plan.settings.mask.builtin)?;
+        let record = PlaceRecord::new(plan.means.state.clone(), complaints.clone());
         let places: Places = record.read();
 
         let (mut followed, mut filters) = (Vec::new(), Vec::new());
@@ -70,18 +70,18 @@ impl Work {
             }
         }
         let sources = u64::try_from(followed.len() + filters.len()).unwrap_or(0);
-        let spool = plan.state.path().join(SPOOL);
+        let spool = plan.means.state.path().join(SPOOL);
         let mut files = Files::new(followed, &spool, outbox.clone(), masker.clone(), figures.clone());
         files.resume(places.files, Instant::now());
 
         let way = Way { outbox: outbox.clone(), masker, figures: figures.clone() };
         let journal = follow(filters, places.journal.as_deref(), way, &complaints);
-        let means = Means {
-            service: plan.service,
-            clock: plan.clock,
+        let means = delivery::Means {
+            service: plan.means.service,
+            clock: plan.means.clock,
             figures: figures.clone(),
-            compression: plan.compression,
-            state: plan.state.clone(),
+            compression: plan.means.compression,
+            state: plan.means.state.clone(),
             dead_letter_limit: DEAD_LETTER_LIMIT,
             complaints: complaints.clone(),
         };
@@ -93,7 +93,7 @@ impl Work {
             delivery: Delivery::start(outbox, means)?,
             record,
             report: Report::new(outbox, &destination(&plan.settings, None, &plan.stream)),
-            state: plan.state,
+            state: plan.means.state,
             figures,
             complaints,
             flushes,
