@@ -11,6 +11,8 @@ use crate::logs::limits::{MOST_BYTES, MOST_EVENTS, OVERHEAD, SPAN};
 
 /// A body is given room in these steps: a quiet stream costs little, a busy one is not copied over and over.
 const ROOM: [usize; 4] = [4 << 10, 64 << 10, 512 << 10, 1400 << 10];
+/// From this share on a batch ends where an instant does, if it can: batches without a common instant may be sent side by side.
+const ENOUGH: (usize, usize) = (3, 4);
 /// Escapes make some texts six times as long; a body does not grow for ever.
 const LONGEST_BODY: usize = 2 * MOST_BYTES;
 
@@ -61,8 +63,11 @@ impl Open {
     /// Whether an event of this size at this instant may be added. The first one always may.
     pub(super) fn fits(&self, at: i64, size: usize) -> bool {
         let span = self.last.max(at).saturating_sub(self.first.min(at));
+        let enough = |all: usize| all * ENOUGH.0 / ENOUGH.1;
+        let is_well_filled = self.counted > enough(MOST_BYTES) || self.events.len() > enough(MOST_EVENTS);
         self.is_empty()
-            || (self.counted + size + OVERHEAD <= MOST_BYTES
+            || (!(is_well_filled && at > self.last)
+                && self.counted + size + OVERHEAD <= MOST_BYTES
                 && self.events.len() < MOST_EVENTS
                 && self.body.len() + size < LONGEST_BODY
                 && u128::try_from(span).is_ok_and(|span| span < SPAN.as_millis()))

@@ -78,6 +78,21 @@ fn requests_are_as_full_as_they_may_be() {
 }
 
 #[test]
+fn a_well_filled_batch_ends_with_an_instant() {
+    let outbox = outbox(usize::MAX);
+    let source = outbox.register(&to("s"), 0);
+    for chunk in 0..4 {
+        let mut intake = outbox.intake(source);
+        for _ in 0..1_500 {
+            intake.push(NOW + chunk, &"x".repeat(200), 1);
+        }
+    }
+    let now = Instant::now();
+    let first = outbox.try_next(now).unwrap();
+    assert_eq!((first.len(), first.at(first.len() - 1)), (4_500, Some(NOW + 2)), "not in the middle of the fourth");
+}
+
+#[test]
 fn a_batch_lingers_for_company_and_then_goes() {
     let outbox = outbox(1 << 20);
     let source = outbox.register(&to("s"), 10);
