@@ -34,8 +34,6 @@ use crate::host::state::StateFolder;
 
 /// How many requests are on their way at most. The outbox gives out one per stream, and more while a backlog waits.
 const SENDERS: usize = 4;
-/// A sender holds a request's future and not much else.
-const STACK: usize = 512 * 1024;
 
 /// What delivery works with.
 pub struct Means {
@@ -72,7 +70,7 @@ impl Delivery {
         let mut senders = Vec::new();
         for number in 0..SENDERS {
             let (outbox, courier) = (outbox.clone(), courier.clone());
-            let sender = std::thread::Builder::new().name(format!("send-{number}")).stack_size(STACK);
+            let sender = std::thread::Builder::new().name(format!("send-{number}"));
             senders.push(sender.spawn(move || send(&outbox, &courier)).doing(|| "starting a thread that ships logs".to_owned())?);
         }
         Ok(Self { outbox: outbox.clone(), courier, senders })
