@@ -1,6 +1,6 @@
-"""A real sshd and a real repository in Bitbucket's place.
+"""A real sshd and real repositories in the place of Bitbucket and GitHub.
 
-Guests know the address as `bitbucket.org`. The daemon runs in the lab's network with its own configuration, host keys and
+Guests know the address as `bitbucket.org` and `github.com`. The daemon runs in the lab's network with its own configuration, host keys and
 user table, so that neither this machine's sshd nor its users are touched.
 """
 
@@ -17,6 +17,7 @@ from .command import LabError, run
 from .network import Network
 
 KEY_TYPES = ["ed25519", "ecdsa", "rsa"]
+HOSTS = ["bitbucket.org", "github.com"]
 _UID = 64055
 # Where the daemon sees its directory: the lab's own may lie in a home that `git` cannot enter.
 _SEEN = Path("/mnt")
@@ -89,7 +90,7 @@ class Bitbucket:
     @property
     def known_hosts(self) -> str:
         """Lines for a known_hosts file."""
-        return "".join(f"bitbucket.org {key}\n" for key in self.host_keys)
+        return "".join(f"{','.join(HOSTS)} {key}\n" for key in self.host_keys)
 
     def authorize(self, public_key: str) -> None:
         """Lets another key read."""
@@ -130,8 +131,9 @@ class Bitbucket:
             self._daemon = None
 
     def repository(self, name: str, source: Path, branch: str = "main") -> Path:
-        """Makes `name` (`team/project.git`) with one commit that holds the files of `source`."""
+        """Makes `name` (`team/project.git`) with one commit that holds the files of `source`, in the place of any before it."""
         bare = self.home / name
+        shutil.rmtree(bare, ignore_errors=True)
         bare.mkdir(parents=True)
         _git("init", "--bare", "--quiet", f"--initial-branch={branch}", bare)
         self.push(name, source, "the application", branch)

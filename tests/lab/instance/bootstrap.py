@@ -1,8 +1,10 @@
-"""S1 in AWS: what a team has there before its instance starts, and the launch of that instance."""
+"""What a team has in AWS before its instance starts (agent, playbook, user-data), and the launch of S1's instance."""
 
 import hashlib
+import io
 import re
 import shlex
+import tarfile
 from pathlib import Path
 from typing import Dict, Sequence
 
@@ -29,14 +31,33 @@ def parameters(lab: Lab) -> Dict[str, str]:
 
 
 def publish(lab: Lab, binary: Path, playbook: Path) -> str:
-    """Puts the agent, the playbook and the environments beside it into the team's bucket; returns the agent's digest."""
+    """Puts the agent and the playbook into the team's bucket; returns the agent's digest.
+
+    A playbook that is a folder goes there as one archive, one that is a file with the environments beside it.
+    """
     content = binary.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     objects = {f"{BUCKET}/agent/{digest}": content}
-    for path in [playbook, *sorted(playbook.parent.glob("vars/*.yaml"))]:
-        objects[f"{BUCKET}/playbooks/{path.relative_to(playbook.parent)}"] = path.read_bytes()
+    if playbook.is_dir():
+        objects[location(playbook).removeprefix("s3://")] = packed(playbook)
+    else:
+        for path in [playbook, *sorted(playbook.parent.glob("vars/*.yaml"))]:
+            objects[f"{BUCKET}/playbooks/{path.relative_to(playbook.parent)}"] = path.read_bytes()
     s1.put_objects(lab.aws.control(), objects)
     return digest
+
+
+def location(playbook: Path) -> str:
+    """Where `publish` puts a playbook, as `agent install` is told."""
+    return f"s3://{BUCKET}/playbooks/{playbook.name}{'.tar.gz' if playbook.is_dir() else ''}"
+
+
+def packed(folder: Path) -> bytes:
+    """A playbook's folder in one file, as `tar --create --gzip FOLDER` makes it."""
+    result = io.BytesIO()
+    with tarfile.open(fileobj=result, mode="w:gz") as tar:
+        tar.add(folder, arcname=folder.name)
+    return result.getvalue()
 
 
 def user_data(lab: Lab, digest: str, playbook: str, options: Sequence[str] = OPTIONS) -> str:
@@ -53,7 +74,7 @@ def launch(lab: Lab, binary: Path, playbook: Path, options: Sequence[str] = OPTI
     """Creates the account of S1 (`account` goes to `s1.create`) and launches its first instance."""
     s1.create(lab.aws.control(), parameters=parameters(lab), desired=0, **account)
     digest = publish(lab, binary, playbook)
-    script = user_data(lab, digest, f"s3://{BUCKET}/playbooks/{playbook.name}", options)
+    script = user_data(lab, digest, location(playbook), options)
     return lab.launch(script, group=s1.GROUP, role=s1.ROLE)
 
 

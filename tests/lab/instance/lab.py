@@ -10,7 +10,7 @@ from simulator.client import REGION
 
 from . import control_groups, paths, root, settings
 from .aws import Aws
-from .bitbucket import Bitbucket
+from .bitbucket import HOSTS, Bitbucket
 from .command import LabError
 from .machine import Machine
 from .network import Network
@@ -128,7 +128,7 @@ class Lab:
             )
 
     def _files(self, address: str) -> Dict[str, str]:
-        """What the image of this team brings: where AWS is, and whose host key is Bitbucket's."""
+        """What the image of this team brings: where AWS is, and whose host key is Bitbucket's and GitHub's."""
         name = f"ip-{address.replace('.', '-')}"
         words = " ".join(
             '"' + f"{key}={value}".replace('"', "").replace("%", "%%") + '"' for key, value in self.environment().items()
@@ -137,7 +137,7 @@ class Lab:
             "/etc/systemd/system.conf.d/10-lab.conf": f"[Manager]\nDefaultEnvironment={words}\n",
             "/etc/hosts": (
                 f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n{address} {name}.ec2.internal {name}\n"
-                f"{self.bitbucket.address} bitbucket.org\n"
+                f"{self.bitbucket.address} {' '.join(HOSTS)}\n"
             ),
             "/etc/ssh/ssh_known_hosts": self.bitbucket.known_hosts,
         }

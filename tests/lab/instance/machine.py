@@ -145,7 +145,11 @@ class Machine:
     def poweroff(self, seconds: float = 60) -> None:
         """Shuts down in order."""
         self.exec(["systemctl", "poweroff"], check=False)
-        self._until(lambda: not self.running() and self._state(), seconds, "power off")
+        self.wait_until_off(seconds)
+
+    def wait_until_off(self, seconds: float) -> str:
+        """Waits until the instance has shut itself down and returns how it ended: `stopped` when it did so in order."""
+        return self._until(lambda: not self.running() and self._state(), seconds, "power off")
 
     def reboot(self, seconds: float = 60) -> None:
         """Reboots in order and returns when the new first process is there."""

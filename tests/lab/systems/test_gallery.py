@@ -1,0 +1,65 @@
+"""The gallery's table is about the playbooks there are, and a policy that does not fit is seen."""
+
+import json
+
+import pytest
+import yaml
+
+from . import gallery, policy
+from .system import GALLERY
+
+
+def playbooks():
+    """Every system's playbook, by name: folders with a `playbook.yaml`, and files."""
+    found = {path.parent.name: path for path in GALLERY.glob("*/playbook.yaml")}
+    return {**found, **{path.stem: path for path in GALLERY.glob("*.yaml")}}
+
+
+def test_the_table_has_a_row_for_each_measured_system_with_its_steps():
+    rows = gallery.rows(gallery.README.read_text())
+    systems = playbooks()
+    assert set(rows) <= set(systems), (set(rows), set(systems))
+    for name, row in rows.items():
+        steps = len(yaml.safe_load(systems[name].read_text())["steps"])
+        assert f"| {steps} |" in row, f"{row}: the playbook has {steps} steps; tests/lab/python -m systems.gallery"
+
+
+def test_every_system_is_in_the_gallery():
+    text = gallery.README.read_text()
+    missing = [name for name, path in playbooks().items() if f"({path.relative_to(GALLERY)})" not in text and f"({name}/)" not in text]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", sorted(GALLERY.glob("*/parameters.json")), ids=lambda path: path.parent.name)
+def test_an_example_of_parameters_is_what_the_command_line_takes(path):
+    for one in json.loads(path.read_text()):
+        assert set(one) <= {"Name", "Type", "Value", "Description"} and one["Type"] in ("String", "SecureString"), one
+        assert one["Name"].startswith("/") and one["Value"], one
+
+
+def test_a_row_is_replaced_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "_folder", lambda: tmp_path)
+    text = "# A\n<!-- measured: by x -->\n\n| [b](b/playbook.yaml) | 1 | 2 s | 3.0 s |\n\n<!-- end of what was measured -->\nB\n"
+    gallery.record("a", steps=3, healthy=12.4)
+    assert list(gallery.rows(gallery.rewritten(text))) == ["b"]
+    gallery.record("a", again=0.26)
+    new = gallery.rewritten(text)
+    assert gallery.rows(new)["a"] == "| [a](a/playbook.yaml) | 3 | 12 s | 0.3 s |"
+    assert gallery.rows(new)["b"] == gallery.rows(text)["b"] and new.startswith("# A\n") and new.endswith("\nB\n")
+    assert gallery.rewritten(new) == new
+
+
+def test_a_policy_allows_what_it_names_and_nothing_else():
+    document = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/keys/*"},
+        {"Effect": "Allow", "Action": ["ssm:GetParameters"], "Resource": "arn:aws:ssm:*:*:parameter/a/*"},
+    ]}
+    calls = [
+        {"service": "s3", "action": "HeadObject", "params": {"Bucket": "b", "Key": "keys/one"}},
+        {"service": "ssm", "action": "GetParameters", "params": {"Names": ["/a/x", "/other"]}},
+    ]
+    needed = policy.needs(calls)
+    refused = {need.resource for need in needed if not policy.allows(document, need)}
+    assert refused == {"arn:aws:ssm:us-east-1:123456789012:parameter/other"}
+    assert policy.never_used(document, needed) == set()
+    assert policy.never_used(document, policy.needs(calls[:1])) == {"ssm:GetParameters"}
