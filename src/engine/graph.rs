@@ -35,6 +35,13 @@ pub enum Reason {
     Unclear,
 }
 
+impl Reason {
+    /// Whether somebody wrote it into the playbook, and looks for it.
+    fn is_written(&self) -> bool {
+        matches!(self, Self::Needs | Self::Names | Self::Uses)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,13 +154,14 @@ impl Graph {
         seen.iter().enumerate().filter(|(_, seen)| **seen).map(|(index, _)| index).collect()
     }
 
-    /// What this step waits for, without what follows from the rest: an edge whose only reason is that it stands above is left
-    /// out where another edge already waits for it.
+    /// What this step waits for, without what follows from the rest: a step that another edge waits for already is left out,
+    /// unless the playbook names it.
     #[must_use]
     pub fn essential_edges(&self, step: usize) -> Vec<&Edge> {
         let edges = self.edges(step);
         let implied: Vec<usize> = edges.iter().flat_map(|edge| self.ancestors(edge.from)).collect();
-        edges.iter().filter(|edge| edge.reasons != [Reason::Above] || !implied.contains(&edge.from)).collect()
+        let is_named = |edge: &Edge| edge.reasons.iter().any(Reason::is_written);
+        edges.iter().filter(|edge| is_named(edge) || !implied.contains(&edge.from)).collect()
     }
 }
 
@@ -236,6 +244,8 @@ mod tests {
         assert_eq!(graph.edges(2), [Edge { from: 1, reasons: vec![Reason::Writes(Thing::Path("/srv/app/.env".into()))] }]);
         assert_eq!(graph.edges(3), [Edge { from: 0, reasons: vec![Reason::Needs] }]);
         assert_eq!(from(&graph, 4), [1, 2]);
+        let essential: Vec<usize> = graph.essential_edges(4).iter().map(|edge| edge.from).collect();
+        assert_eq!(essential, [2], "1 follows from 2");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Entry {
     }
 
     /// What it touches, as far as it can be told before the run (secrets stand in as unknown text, which paths cannot hold);
-    /// `None` means: unknown, keep the written order around it.
+    /// `None` means: it depends on what is not known yet, keep the written order around it.
     ///
     /// # Errors
     /// As [`Entry::render`].
@@ -114,7 +114,11 @@ impl Entry {
         let scope = Scope { secrets: None, ..scope.clone() };
         match self.typed(&scope, Without::StandIn) {
             Ok(typed) => Ok(Some(typed.step.touches())),
-            Err(Untyped::Unknown(_)) => Ok(None),
+            Err(Untyped::Unknown(_)) => {
+                let guess = |text| self.typed(&scope, Without::Guess(text)).ok().map(|typed| typed.step.touches());
+                // A value that decides what is touched makes a difference here.
+                Ok(guess("/one").filter(|touches| guess("/other").as_ref() == Some(touches)))
+            }
             Err(Untyped::Wrong(problems)) => Err(problems.into()),
         }
     }

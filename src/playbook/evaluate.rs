@@ -36,6 +36,9 @@ pub enum Without {
     Unknown,
     /// A stand-in text, because only the places where secrets cannot be are of interest.
     StandIn,
+    /// The same, and this text in the place of every value that depends on something unknown: what comes of two different guesses
+    /// alike does not depend on it.
+    Guess(&'static str),
 }
 
 /// Evaluates expressions over one scope.
@@ -53,6 +56,10 @@ impl Evaluator {
 
     /// The value of a text with expressions in it: exactly one expression keeps its type, anything else is text.
     pub fn text(&self, text: &str) -> Result<Content, Stop> {
+        self.guessed(self.as_known(text))
+    }
+
+    fn as_known(&self, text: &str) -> Result<Content, Stop> {
         let pieces = expression::pieces(text).map_err(|rest| wrong(rest, "this `{{` is never closed"))?;
         if let [Piece::Expression(one)] = pieces.as_slice() {
             return self.one(one);
@@ -89,8 +96,18 @@ impl Evaluator {
             .environment
             .template_from_named_str("template", &source)
             .and_then(|template| template.render(reading::root(&self.names)));
-        let rendered = self.judge(result, "the template").map_err(|(stop, line)| (stop, line.unwrap_or(1)))?;
-        Ok(self.finish(rendered.into_bytes(), self.names.ledger.read_a_secret()))
+        match self.judge(result, "the template") {
+            Ok(rendered) => Ok(self.finish(rendered.into_bytes(), self.names.ledger.read_a_secret())),
+            Err((stop, line)) => self.guessed(Err(stop)).map_err(|stop| (stop, line.unwrap_or(1))),
+        }
+    }
+
+    /// A whole value is guessed, never a part of one: what an expression would decide by a guess could come out alike by chance.
+    fn guessed(&self, result: Result<Content, Stop>) -> Result<Content, Stop> {
+        match (result, self.names.without) {
+            (Err(Stop::Unknown(_)), Without::Guess(text)) => Ok(Content::Text(text.to_owned())),
+            (result, _) => result,
+        }
     }
 
     fn evaluate(&self, source: &str) -> Result<Value, Stop> {

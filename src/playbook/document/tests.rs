@@ -323,6 +323,18 @@ fn scope(playbook: &Playbook) -> Scope {
 }
 
 #[test]
+fn what_is_touched_is_known_where_the_unknown_has_no_part_in_it() {
+    let text = "- {id: code, shout: [a]}\n\
+                - note: {path: /srv/x, content: 'at {{ steps.code.commit }}', values: {region: '{{ instance.region }}'}}\n\
+                - note: {path: '{{ \"/a\" if steps.code.commit == \"x\" else \"/b\" }}'}\n\
+                - note: {path: /srv/y, mode: '{{ steps.code.mode }}'}\n";
+    let playbook = steps(text).unwrap();
+    let touches = |at: usize| playbook.entries[at].touches(&Scope { secrets: None, ..scope(&playbook) }).unwrap();
+    assert_eq!(touches(1).unwrap().writes, [Thing::Path("/srv/x".into())]);
+    assert_eq!((touches(2), touches(3)), (None, None), "what decides where it goes, or is no text, is waited for");
+}
+
+#[test]
 fn a_step_is_rendered_and_typed_just_before_its_check() {
     let text = "- {id: my-code, shout: ['{{ user }}', no, 012], run_as: '{{ user }}', retries: 2, timeout: 1m, needs: []}\n\
                 - note: {path: '/{{ steps.my-code.commit }}', content: '{{ secrets.key }}', values: '{{ secrets.all }}'}\n";

@@ -179,7 +179,7 @@ impl At {
         let kind = self.names.declared.secrets.get(name);
         match (self.names.without, kind) {
             // An ordinary value that only AWS knows may well decide where something goes.
-            (Without::StandIn, Some(kind)) if kind.secret != Some(false) => {
+            (Without::StandIn | Without::Guess(_), Some(kind)) if kind.secret != Some(false) => {
                 if kind.is_map {
                     at(&self.names, Place::StandInMap)
                 } else {
