@@ -1,10 +1,11 @@
 """Which calls an IAM policy allows: as much of IAM as the playbooks' `policy.json` use, so that a wrong one fails a test.
 
-Allow statements with actions and resources, both with `*`; a `Condition` is not understood and refused.
+Allow statements with actions and resources, both with `*`. The one `Condition` that is understood is about the prefix of a list of
+objects; any other is refused.
 """
 
 import fnmatch
-from typing import Any, Dict, Iterable, List, NamedTuple, Set
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set
 
 _REGION, _ACCOUNT = "us-east-1", "123456789012"
 # Calls whose permission has another name than they have.
@@ -18,6 +19,8 @@ class Need(NamedTuple):
 
     action: str
     resource: str
+    # Below which names a list of objects looks.
+    prefix: str = ""
 
 
 def needs(calls: Iterable[Dict[str, Any]]) -> Set[Need]:
@@ -26,7 +29,8 @@ def needs(calls: Iterable[Dict[str, Any]]) -> Set[Need]:
     for call in calls:
         action = f"{call['service']}:{call['action']}"
         action = _RENAMED.get(action, action)
-        found |= {Need(action, resource) for resource in _resources(call)}
+        prefix = call["params"].get("prefix", "") if action == "s3:ListBucket" else ""
+        found |= {Need(action, resource, prefix) for resource in _resources(call)}
     return found
 
 
@@ -35,6 +39,7 @@ def allows(policy: Dict[str, Any], need: Need) -> bool:
     return any(
         _one_of(need.action.lower(), [action.lower() for action in _list(statement["Action"])])
         and _one_of(need.resource, _list(statement["Resource"]))
+        and _holds(statement.get("Condition"), need)
         for statement in _statements(policy)
     )
 
@@ -49,8 +54,15 @@ def never_used(policy: Dict[str, Any], needed: Iterable[Need]) -> Set[str]:
 def _statements(policy: Dict[str, Any]) -> List[Dict[str, Any]]:
     assert policy["Version"] == "2012-10-17", policy["Version"]
     for statement in policy["Statement"]:
-        assert statement["Effect"] == "Allow" and set(statement) <= {"Sid", "Effect", "Action", "Resource"}, statement
+        assert statement["Effect"] == "Allow" and set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}, statement
     return policy["Statement"]
+
+
+def _holds(condition: Optional[Dict[str, Any]], need: Need) -> bool:
+    if condition is None:
+        return True
+    assert list(condition) == ["StringLike"] and list(condition["StringLike"]) == ["s3:prefix"], condition
+    return _one_of(need.prefix, _list(condition["StringLike"]["s3:prefix"]))
 
 
 def _resources(call: Dict[str, Any]) -> List[str]:

@@ -63,3 +63,14 @@ def test_a_policy_allows_what_it_names_and_nothing_else():
     assert refused == {"arn:aws:ssm:us-east-1:123456789012:parameter/other"}
     assert policy.never_used(document, needed) == set()
     assert policy.never_used(document, policy.needs(calls[:1])) == {"ssm:GetParameters"}
+
+
+def test_a_list_of_objects_is_allowed_below_the_prefix_that_a_condition_names():
+    document = {"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::b", "Condition": {"StringLike": {"s3:prefix": "static/*"}},
+    }]}
+    calls = [
+        {"service": "s3", "action": "ListObjectsV2", "params": {"Bucket": "b", "prefix": prefix}} for prefix in ("static/", "keys/", "")
+    ]
+    refused = {need.prefix for need in policy.needs(calls) if not policy.allows(document, need)}
+    assert refused == {"keys/", ""}
