@@ -38,9 +38,9 @@ pub enum Event {
     RunStarted {
         /// Identifies the run in records and logs.
         run: String,
-        /// The playbook's name.
+        /// The playbook's name; where it comes from when it could not be understood.
         playbook: String,
-        /// sha256 of the playbook as it was read.
+        /// sha256 of the playbook as it was read; empty when it could not be understood.
         playbook_digest: String,
         /// The agent's version.
         version: String,

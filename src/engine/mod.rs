@@ -21,6 +21,7 @@ pub mod owner;
 pub mod panics;
 mod poll;
 pub mod record;
+mod refused;
 pub mod run;
 pub mod scheduler;
 pub mod shipping;

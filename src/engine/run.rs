@@ -18,7 +18,7 @@ use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::shipping::{Order, Shipping};
 use super::stop::Stop;
 use super::tally::{Refusal, Tally};
-use super::{duty, owner, record};
+use super::{duty, owner, record, refused};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
@@ -89,6 +89,12 @@ fn run_once(
         Err(problems) => {
             // Whoever waits for this instance must hear that it will not come.
             let failure = Failure::of(&problems.clone().into(), None);
+            if options.trigger != Trigger::Manual && !options.dry_run {
+                match refused::record(&id, options, &surroundings, &state, &failure) {
+                    Ok(recorder) => recorder.into_iter().for_each(|recorder| teller.add(recorder)),
+                    Err(error) => teller.notice(format!("this run is not recorded: {error}")),
+                }
+            }
             let duty = decides.then(|| Duty::take_on(&id, &surroundings, line, Terms::default(), top + REFUSED, teller));
             duty.flatten().map(|duty| duty.fulfil(Some(duty::record_of(&failure)), &Shipping::none()));
             return Err(Refusal::Problems(problems));

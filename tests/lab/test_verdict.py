@@ -77,6 +77,17 @@ def test_a_failed_step_abandons_after_the_evidence(aws, member):
     assert "the reason" in aws.console(agent.machine.name)
 
 
+def test_a_playbook_that_cannot_be_read_is_abandoned_and_shown_by_status(aws, member):
+    agent = member()
+    assert agent.run(playbook(), trigger="manual").code == 0
+    run = agent.run(playbook(step="fille: { path: /srv/done }"), trigger="boot")
+    assert run.code == 2, run
+    assert answers(aws, agent.machine.name) == ["ABANDON by call"]
+    shown = agent.machine.exec(agent.command(["status"]), check=False)
+    assert shown.returncode == 1 and shown.stdout.startswith("boot run of"), shown
+    assert "`fille`" in shown.stdout and "ABANDON" in shown.stdout, shown
+
+
 def test_on_failure_continue(aws, member):
     agent = member()
     run = agent.run(playbook(BAD, more="on_failure: continue"), trigger="boot")
