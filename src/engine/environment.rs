@@ -67,6 +67,32 @@ fn merged(own: Value, given: Option<Value>) -> Value {
     }
 }
 
+/// How much of a secret may be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looks {
+    /// Its value: this is a run.
+    Reads,
+    /// Whether AWS has it: a dry-run with `--online`.
+    Asks,
+    /// Nothing from AWS: any other dry-run.
+    Guesses,
+}
+
+/// What a dry-run with `--online` finds out about the secrets: whether AWS has them, never a value. It is said, and is no failure of
+/// the plan: whoever plans may have other rights than the instance.
+fn look_for_secrets(aws: &Aws, sources: &IndexMap<String, SecretSource>, teller: &Teller) {
+    teller.notice(match aws.secret_versions(sources) {
+        Err(error) => format!("a run would end before its first change: {error}"),
+        Ok(versions) => {
+            let said = |(name, version): (&String, &Option<String>)| match version {
+                Some(version) => format!("`{name}` ({version})"),
+                None => format!("`{name}` (not asked for: it can only be read)"),
+            };
+            format!("secrets in AWS: {}", versions.iter().map(said).collect::<Vec<_>>().join(", "))
+        }
+    });
+}
+
 /// Gets every secret of the playbook, at once and before anything is changed, and teaches them to the redactor: from the file that
 /// is given, and what that does not hold from AWS. A dry-run reads no value from AWS, so what it was not given is missing from the
 /// answer, and what needs it cannot be told; `None` when it was given nothing.
@@ -78,10 +104,14 @@ pub fn fetch_secrets(
     scope: &Scope,
     aws: &Aws,
     given: Option<&Path>,
-    dry_run: bool,
+    looks: Looks,
     teller: &Teller,
 ) -> Result<Option<IndexMap<String, Fetched>>> {
     let mut sources = playbook.secret_sources(scope)?;
+    let dry_run = looks != Looks::Reads;
+    if looks == Looks::Asks && !sources.is_empty() {
+        look_for_secrets(aws, &sources, teller);
+    }
     if given.is_none() && dry_run {
         return Ok(None);
     }
@@ -197,7 +227,7 @@ mod tests {
         let aws = Aws::new(runtime.handle().clone());
         let (teller, heard) = (Teller::default(), Arc::new(Heard::default()));
         teller.add(heard.clone());
-        let known = fetch_secrets(&playbook, &Scope::default(), &aws, Some(&given), true, &teller)?.unwrap();
+        let known = fetch_secrets(&playbook, &Scope::default(), &aws, Some(&given), Looks::Guesses, &teller)?.unwrap();
         let said = heard.0.lock().unwrap().clone();
         Ok((known.into_keys().collect(), said))
     }

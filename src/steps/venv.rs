@@ -337,6 +337,11 @@ impl Venv {
         if let Some(project) = &self.project {
             return match lock_of(project, facts)?.0 {
                 Lock::Uv => uv().map(Installer::Uv).ok_or_else(no_uv),
+                Lock::Poetry if self.index_url.is_some() => Err(Error::new(
+                    Kind::Playbook,
+                    "poetry takes its index from the project's `pyproject.toml`, not from `index_url`",
+                )
+                .hint("keep a `uv.lock` in the project, or let the playbook's `env:` give poetry the user and password of its index")),
                 Lock::Poetry => facts.program("poetry").map(Installer::Poetry).ok_or_else(|| {
                     Error::new(Kind::Missing, "poetry is not installed, and nothing else reads `poetry.lock`").hint(
                         "install poetry before this step, or keep a `uv.lock` or an exported requirements file in the project",

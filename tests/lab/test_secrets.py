@@ -40,6 +40,19 @@ def test_all_missing_names_are_listed_before_anything_changes(aws, equip):
     assert not [value for value in PRESENT.values() if value in run.said]
 
 
+def test_a_dry_run_with_online_says_which_are_there_and_reads_none(aws, equip):
+    agent = member(aws, equip, {"/open/one": PRESENT["/open/one"]})
+    run = agent.run(PLAYBOOK, "--dry-run", "--online")
+    (said,) = [event["text"] for event in run.of("notice") if "before its first change" in event["text"]]
+    assert run.code == 10 and "/team/first" in said and "/team/second" in said and "/open/one" not in said, run
+    s1.put_parameters(aws, PRESENT)
+    run = agent.run(PLAYBOOK, "--dry-run", "--online")
+    (said,) = [event["text"] for event in run.of("notice")]
+    assert run.code == 10 and said == "secrets in AWS: `open` (version 1), `first` (version 1), `second` (version 1)", run
+    assert calls(aws, "GetParameter*") == [] and not [value for value in PRESENT.values() if value in run.said], run
+    assert agent.run(PLAYBOOK, "--dry-run").of("notice") == [] and not agent.exists("/srv/plain")
+
+
 def test_missing_names_are_the_reason_a_boot_is_abandoned_for(aws, equip):
     s1.create(aws, parameters={"/open/one": PRESENT["/open/one"]}, desired=0)
     agent = equip(group=s1.GROUP, role=s1.ROLE)

@@ -141,6 +141,10 @@ fn what_is_missing_is_said_with_a_way_out() {
     assert!(project.check(&machine.facts()).unwrap().changes.len() == 2);
     let error = apply(&project, VenvChange::Create { python: "python3".into() });
     assert!(error.to_string().contains("poetry is not installed"), "{error}");
+    let project =
+        step(&machine, json!({ "project": machine.path("home/me/app"), "index_url": "https://user:hunter22@index.example" }));
+    let error = apply(&project, VenvChange::Create { python: "python3".into() });
+    assert!(error.to_string().contains("poetry takes its index from") && !error.to_string().contains("hunter22"), "{error}");
 }
 
 #[test]
