@@ -48,7 +48,7 @@ def test_a_dry_run_with_online_says_which_are_there_and_reads_none(aws, equip):
     s1.put_parameters(aws, PRESENT)
     run = agent.run(PLAYBOOK, "--dry-run", "--online")
     (said,) = [event["text"] for event in run.of("notice")]
-    assert run.code == 10 and said == "secrets in AWS: `open` (version 1), `first` (version 1), `second` (version 1)", run
+    assert run.code == 10 and said == "secrets in AWS: `open` (version 2), `first` (version 1), `second` (version 1)", run
     assert calls(aws, "GetParameter*") == [] and not [value for value in PRESENT.values() if value in run.said], run
     assert agent.run(PLAYBOOK, "--dry-run").of("notice") == [] and not agent.exists("/srv/plain")
 
