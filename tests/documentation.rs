@@ -49,24 +49,38 @@ fn accepted(path: &Path, overrides: &Overrides) {
     }
 }
 
+/// The YAML files of a folder, none when there is no such folder.
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    found.sort();
+    found
+}
+
+/// Every playbook of the gallery: files, and folders with a `playbook.yaml`; recipes are files in a folder of their own.
+fn gallery() -> Vec<PathBuf> {
+    let top = root().join("playbooks");
+    let folders = std::fs::read_dir(&top).unwrap().map(|entry| entry.unwrap().path().join("playbook.yaml"));
+    let mut found: Vec<_> = folders.filter(|path| path.is_file()).collect();
+    found.extend(yaml_files(&top));
+    found.extend(yaml_files(&top.join("recipes")));
+    found
+}
+
 #[test]
 fn every_playbook_is_accepted_in_every_environment() {
-    let folder = root().join("playbooks");
-    let of = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).unwrap();
-        let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-        found.sort();
-        found
-    };
-    let environments = of(&folder.join("vars"));
-    let playbooks = of(&folder);
-    assert!(!playbooks.is_empty() && !environments.is_empty(), "no playbook, or no environment");
-    for playbook in playbooks {
+    let mut environments_seen = 0;
+    for playbook in gallery() {
+        let environments = yaml_files(&playbook.parent().unwrap().join("vars"));
+        environments_seen += environments.len();
         for environment in &environments {
             accepted(&playbook, &Overrides { files: vec![environment.clone()], values: Vec::new() });
         }
+        let values = required(&std::fs::read_to_string(&playbook).unwrap());
+        accepted(&playbook, &Overrides { files: Vec::new(), values });
     }
+    assert!(!gallery().is_empty() && environments_seen > 0, "no playbook, or no environment");
 }
 
 #[test]
