@@ -1,7 +1,6 @@
 """A system's instance: what a dry-run on a twin said would happen, the boot that made it happen, and later runs."""
 
 import json
-import shlex
 import shutil
 import time
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Dict, Iterator, List, Set
 
 from instance import bootstrap
 from instance.agent import PROGRAM, STATE, Agent, Run
+from instance.command import run
 from instance.lab import Lab
 from instance.machine import Machine
 from scenario import QUICK, answers, until
@@ -65,6 +65,10 @@ class Booted:
         """What an address answers, asked from inside the instance."""
         return self.machine.exec(["curl", "--silent", "--show-error", "--fail", *options, url]).stdout
 
+    def outside(self, *argv: str) -> str:
+        """What a program beside the instance prints, such as a load balancer's question; nothing when it fails."""
+        return run(self.lab.network.inside(*argv), check=False, timeout=60).stdout
+
     def sh(self, script: str, check: bool = True) -> str:
         """What a shell script says inside."""
         return self.machine.exec(["sh", "-c", script], check=check).stdout
@@ -94,13 +98,13 @@ def changed(run: Run) -> Set[str]:
 
 
 @contextmanager
-def boot(lab: Lab, binary, system: System) -> Iterator[Booted]:
-    """Makes the account, asks a twin what would happen, boots the instance from user-data, and waits for its verdict."""
-    system.create(lab)
+def boot(lab: Lab, binary, system: System, created: bool = False) -> Iterator[Booted]:
+    """Makes the account (unless it is), asks a twin what would happen, boots the instance from user-data, and waits for its verdict."""
+    if not created:
+        system.create(lab)
     digest = bootstrap.publish(lab, binary, system.playbook)
-    plan = _plan(lab, binary, system)
-    # What the twin asked of AWS is nothing that this instance needs.
-    lab.aws.control().clear_journal()
+    with bare(lab, binary, system.role) as twin:
+        plan = _dry_run(twin, system)
     script = bootstrap.user_data(lab, digest, bootstrap.location(system.playbook), system.options)
     began = time.time()
     machine = lab.launch(script, group=system.group or None, role=system.role)
@@ -112,9 +116,23 @@ def boot(lab: Lab, binary, system: System) -> Iterator[Booted]:
         assert ended and ended[-1]["converged"], f"{machine.read('/var/log/cloud-init-output.log')[-6000:]}\n{machine.why()}"
         if system.hook:
             until(lambda: answers(lab.aws.control(), machine.name), 30, "the answer to the hook")
-        booted = Booted(system, lab, machine, plan, began, events)
         gallery.record(system.name, steps=len(system.document["steps"]), healthy=ended[-1]["at"] / 1000 - began)
-        yield booted
+        yield Booted(system, lab, machine, plan, began, events)
+    finally:
+        machine.destroy()
+
+
+@contextmanager
+def bare(lab: Lab, binary, role: str = "instance") -> Iterator[Agent]:
+    """An instance from the same image on which nothing happened yet: the agent is there, cloud-init is not."""
+    machine = lab.launch(None, role=role, files=QUICK, boot=False)
+    try:
+        target = machine.upper / PROGRAM.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(binary, target)
+        target.chmod(0o755)
+        machine.boot().wait()
+        yield Agent(machine, lab.environment())
     finally:
         machine.destroy()
 
@@ -126,20 +144,6 @@ def _boot_run(machine: Machine) -> List[dict]:
     return [event for event in map(json.loads, text.splitlines()) if "event" in event]
 
 
-def _plan(lab: Lab, binary, system: System) -> Run:
-    """A dry-run on an instance like the one to come, which ends with it."""
-    twin = lab.launch(None, role=system.role, files=QUICK, boot=False)
-    try:
-        target = twin.upper / PROGRAM.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(binary, target)
-        target.chmod(0o755)
-        twin.boot().wait()
-        return _dry_run(Agent(twin, lab.environment()), system)
-    finally:
-        twin.destroy()
-
-
 def _dry_run(agent: Agent, system: System, *options: str) -> Run:
     # In memory only: nobody looks for secrets on this disk later and finds the lab's own file.
     agent.machine.exec(["tee", _SECRETS], input=json.dumps(system.secrets(system.overrides())))
@@ -148,8 +152,3 @@ def _dry_run(agent: Agent, system: System, *options: str) -> Run:
         return agent.run_at(bootstrap.location(system.playbook), *system.options, *given, *options)
     finally:
         agent.machine.exec(["rm", _SECRETS])
-
-
-def command(booted: Booted) -> str:
-    """A run of this system as one types it."""
-    return shlex.join(["agent", "run", booted.location, *booted.system.options])
