@@ -54,7 +54,7 @@ class Booted:
         return self.agent.run_at(self.location, *self.system.options, *options, seconds=seconds)
 
     def dry_run(self, *options: str) -> Run:
-        """What a run would do now, for somebody who knows the secrets and lets the guards run."""
+        """What a run would do now, for somebody who knows the secrets, may ask the servers, and lets the guards run."""
         return _dry_run(self.agent, self.system, *options)
 
     def publish(self, binary) -> None:
@@ -147,7 +147,7 @@ def _boot_run(machine: Machine) -> List[dict]:
 def _dry_run(agent: Agent, system: System, *options: str) -> Run:
     # In memory only: nobody looks for secrets on this disk later and finds the lab's own file.
     agent.machine.exec(["tee", _SECRETS], input=json.dumps(system.secrets(system.overrides())))
-    given = ["--dry-run", "--run-guards", "--secrets-from", _SECRETS]
+    given = ["--dry-run", "--online", "--run-guards", "--secrets-from", _SECRETS]
     try:
         return agent.run_at(bootstrap.location(system.playbook), *system.options, *given, *options)
     finally:

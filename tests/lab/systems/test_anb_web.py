@@ -103,7 +103,7 @@ def test_a_new_commit_restarts_the_application_and_nothing_else(web, tmp_path):
             (new / path.name).write_bytes(path.read_bytes())
     (new / "REVISION").write_text("2\n")
     web.lab.bitbucket.push(REPOSITORY, new, "second revision")
-    assert web.run("--dry-run", "--online", "--run-guards").endings["code"] == "would_change"
+    assert web.dry_run().endings["code"] == "would_change"
     with web.restarts(*UNITS) as restarted:
         run = web.run()
     assert run.code == 0 and restarted == {"anb-web.service"}, (run, restarted)

@@ -10,6 +10,7 @@ from celery import Celery
 from fastapi import FastAPI, HTTPException, Request
 from redis import Redis
 from sqlalchemy import Column, MetaData, String, Table, create_engine, insert, select, text
+from sqlalchemy.schema import CreateTable
 
 BUCKET = os.environ["S3_BUCKET_NAME"]
 BROKER = os.environ["BROKER_URL"]
@@ -21,7 +22,9 @@ print(f"starting with DATABASE_URL={os.environ['DATABASE_URL']}", flush=True)
 app = FastAPI(title="anb-video")
 engine = create_engine(os.environ["DATABASE_URL"])
 videos = Table("videos", MetaData(), Column("id", String, primary_key=True), Column("title", String, nullable=False))
-videos.metadata.create_all(engine)
+with engine.begin() as connection:
+    # Gunicorn's processes start side by side.
+    connection.execute(CreateTable(videos, if_not_exists=True))
 queue = Celery(broker=BROKER)
 s3 = boto3.client("s3", region_name=os.environ["AWS_DEFAULT_REGION"])
 
