@@ -33,6 +33,8 @@ pub enum Errand {
         /// Whose it is.
         ids: Ids,
     },
+    /// A directory made of the archive that comes after the errand.
+    Unpack(super::unpacking::UnpackErrand),
     /// Work in a checkout, and the network that goes with it.
     Git(super::git::GitErrand),
     /// A look into a Python environment.
@@ -51,6 +53,10 @@ fn perform(errand: &Errand, rest: &mut impl Read) -> Result<serde_json::Value> {
         Errand::Copy { path, ids } => {
             let copied = tree::stage_with(path, *ids, |file| Ok(std::io::copy(rest, file)?));
             json(&Reply::Staged(copied.map_err(not_foreign)?.0))
+        }
+        Errand::Unpack(errand) => {
+            errand.perform(rest).map_err(not_foreign)?;
+            json(&Reply::Done)
         }
         Errand::Git(errand) => json(&errand.perform()?),
         Errand::Python(errand) => json(&errand.perform()?),

@@ -140,19 +140,31 @@ impl Host {
 
     /// Has the file staged by a helper. The network is ours, the tree is the user's: between them stands a file without a name.
     fn stage_for(&self, user: &str, wish: &FetchedFile, ids: Ids) -> Result<PathBuf> {
-        let mut errand = serde_json::to_vec(&Errand::Copy { path: wish.path.clone(), ids })
-            .map_err(|error| Error::from_source(Kind::Bug, &error))?;
-        errand.push(b'\n');
-        let mut between = Between { file: self.nameless_file()?, errand };
-        self.fetch_into(&wish.origin, wish.sha256, &mut between)?;
-        between.file.rewind()?;
-        match self.errand_from(user, between.file)? {
+        let errand = Errand::Copy { path: wish.path.clone(), ids };
+        match self.errand_from(user, self.fetched_behind(&errand, &wish.origin, wish.sha256)?)? {
             Reply::Staged(staged) => Ok(staged),
             _ => Err(mixed_up()),
         }
     }
 
-    fn nameless_file(&self) -> Result<File> {
+    /// What a helper reads: the errand, and behind it the bytes it is about.
+    ///
+    /// # Errors
+    /// As [`Host::write_fetched`].
+    pub(in crate::host) fn fetched_behind(&self, errand: &Errand, origin: &Origin, sha256: Option<Sha256>) -> Result<File> {
+        let mut errand = serde_json::to_vec(errand).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+        errand.push(b'\n');
+        let mut between = Between { file: self.nameless_file()?, errand };
+        self.fetch_into(origin, sha256, &mut between)?;
+        between.file.rewind()?;
+        Ok(between.file)
+    }
+
+    /// A file that only we can reach, gone when it is closed.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(in crate::host) fn nameless_file(&self) -> Result<File> {
         let path = self.downloads()?.join(format!("{:016x}", rand::random::<u64>()));
         let open = || {
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;

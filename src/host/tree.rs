@@ -2,8 +2,10 @@
 //! elsewhere. What is done is an [`Errand`], so that a helper can do it as the user whose tree it is; see `as_user`.
 
 mod change;
-mod stamp;
+mod list;
 mod look;
+mod new_folder;
+mod stamp;
 mod remove;
 mod walk;
 
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::new_folder::NewFolder;
 pub use self::stamp::{Digested, Stamp};
 use super::files::FileFacts;
 use crate::error::{Error, Result};
@@ -33,6 +36,8 @@ pub struct Ids {
 pub enum Errand {
     /// What stands there.
     Look { path: PathBuf },
+    /// Which directory this path stands for, links followed.
+    Resolve { path: PathBuf },
     /// What the file holds.
     Read { path: PathBuf },
     /// The digest of what the file holds, unless it still looks as it did when that was last found out.
@@ -64,6 +69,8 @@ pub enum Reply {
     Done,
     /// What stands there.
     Looked(Option<FileFacts>),
+    /// The directory that the path stands for.
+    Resolved(Option<PathBuf>),
     /// What the file holds.
     Content(Option<Base64>),
     /// The digest of what it holds.
@@ -98,6 +105,7 @@ pub fn perform(errand: &Errand) -> Result<Reply, Stop> {
     };
     match errand {
         Errand::Look { path } => look::look(path).map(Reply::Looked).map_err(doing("looking at", path)),
+        Errand::Resolve { path } => list::resolve(path).map(Reply::Resolved).map_err(doing("looking at", path)),
         Errand::Read { path } => look::read(path).map(|bytes| Reply::Content(bytes.map(Base64))).map_err(doing("reading", path)),
         Errand::Digest { path, known } => {
             stamp::digest(path, known.as_ref()).map(Reply::Digested).map_err(doing("reading", path))
@@ -130,6 +138,16 @@ pub fn stage_with<T>(path: &Path, ids: Ids, write: impl FnOnce(&mut File) -> Res
         Stop::Failed(error) => Stop::Failed(error.doing(format!("writing `{}`", path.display()))),
         foreign @ Stop::Foreign(_) => foreign,
     })
+}
+
+/// Whether a run that was cut short has left something under a temporary name of this path.
+pub fn has_leftovers(path: &Path) -> Result<bool> {
+    new_folder::has_leftovers(path)
+}
+
+/// Everything below the directory at this path; `None` where there is nothing. No link on the way may be another user's.
+pub fn list(path: &Path) -> Result<Option<Vec<(PathBuf, FileFacts)>>, Stop> {
+    list::list(path)
 }
 
 /// The ordinary file at this path, open for reading; links are followed where that is safe.

@@ -1,5 +1,6 @@
 //! The table of step types. A new type is one file and its two lines here; parser, JSON Schema, reference and tests walk it.
 
+mod archive;
 mod authorized_keys;
 mod command;
 mod directory;
@@ -12,6 +13,7 @@ mod known_hosts;
 mod line;
 mod link;
 mod packages;
+mod s3_sync;
 mod service;
 mod ssh_key;
 mod systemd_unit;
@@ -39,6 +41,8 @@ pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<ssh_key::SshKey>(),
     StepType::of::<known_hosts::KnownHosts>(),
     StepType::of::<env_file::EnvFile>(),
+    StepType::of::<archive::Archive>(),
+    StepType::of::<s3_sync::S3Sync>(),
 ];
 
 /// The type of this name.

@@ -7,13 +7,15 @@ mod clients;
 mod errors;
 mod hooks;
 mod log_store;
+mod object_changes;
 mod objects;
 mod parameters;
 pub mod secrets;
 
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
 pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};
-pub use objects::ObjectFacts;
+pub use object_changes::Headers;
+pub use objects::{ListedObject, ObjectFacts};
 pub use parameters::Parameter;
 pub use secrets::{Fetched, SecretSource};
 

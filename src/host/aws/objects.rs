@@ -10,6 +10,8 @@ use super::errors::explain;
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::body::Body;
 
+/// More objects than this below one prefix are no folder of anybody's application.
+const MOST_LISTED: usize = 100_000;
 /// Objects larger than this are not held in memory: they go to the disk as they come.
 const LARGEST_IN_MEMORY: u64 = 16 * 1024 * 1024;
 
@@ -22,7 +24,54 @@ pub struct ObjectFacts {
     pub tag: Option<String>,
 }
 
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its entity tag, in its quotes.
+    pub tag: Option<String>,
+}
+
 impl Aws {
+    /// Every object whose key begins with `prefix`, in the order of their keys.
+    ///
+    /// # Errors
+    /// `Missing` or `Denied` with the bucket's name; `Failed` when there are too many.
+    pub fn objects_below(&self, bucket: &str, prefix: &str) -> Result<Vec<ListedObject>> {
+        let mut found = Vec::new();
+        let mut page = None;
+        loop {
+            let answer = self
+                .call(&async |clients: &super::Clients| {
+                    let request = clients.objects.list_objects_v2().bucket(bucket).prefix(prefix);
+                    request.set_continuation_token(page.clone()).send().await.map_err(|error| explain(&error))
+                })
+                .map_err(|error| match error.kind() {
+                    Kind::Denied => error.hint(format!("the role needs `s3:ListBucket` on `arn:aws:s3:::{bucket}`")),
+                    _ => error,
+                })
+                .doing(|| format!("listing `s3://{bucket}/{prefix}`"))?;
+            found.extend(answer.contents().iter().filter_map(|object| {
+                Some(ListedObject {
+                    key: object.key()?.to_owned(),
+                    size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                    tag: object.e_tag().map(str::to_owned),
+                })
+            }));
+            if found.len() > MOST_LISTED {
+                let message = format!("there are more than {MOST_LISTED} objects below `s3://{bucket}/{prefix}`");
+                return Err(Error::new(Kind::Failed, message).hint("name a prefix with fewer of them"));
+            }
+            page = answer.next_continuation_token().map(str::to_owned);
+            if page.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// The object, complete, for what is small: a playbook, a key.
     ///
     /// # Errors

@@ -143,7 +143,7 @@ pub fn set_attributes(path: &Path, ids: Ids) -> Result<(), Stop> {
 }
 
 /// `.NAME.bootstrap-agent.RANDOM`: hidden, so that `*.conf` and the like do not pick it up half written.
-fn temporary_name(name: &OsStr) -> OsString {
+pub fn temporary_name(name: &OsStr) -> OsString {
     let random = format!("{OURS}{:016x}", rand::random::<u64>());
     let mut bytes = vec![b'.'];
     bytes.extend(name.as_bytes().iter().take(LONGEST_NAME - 1 - random.len()));
@@ -152,7 +152,7 @@ fn temporary_name(name: &OsStr) -> OsString {
 }
 
 /// Whether `candidate` is a temporary name that [`temporary_name`] gave for `name`.
-fn is_ours(candidate: &OsStr, name: &OsStr) -> bool {
+pub fn is_ours(candidate: &OsStr, name: &OsStr) -> bool {
     const RANDOM: usize = 16;
     let kept = name.as_bytes().get(..LONGEST_NAME - 1 - OURS.len() - RANDOM).unwrap_or(name.as_bytes());
     let rest = candidate.as_bytes().strip_prefix(b".").and_then(|rest| rest.strip_prefix(kept));

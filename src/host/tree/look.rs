@@ -20,7 +20,8 @@ pub fn look(path: &Path) -> Result<Option<FileFacts>, Stop> {
     Ok(place.entry()?.map(|entry| facts(&entry)).transpose()?)
 }
 
-fn facts(entry: &Entry) -> Result<FileFacts> {
+/// What an entry is.
+pub fn facts(entry: &Entry) -> Result<FileFacts> {
     let kind = match entry.kind() {
         SFlag::S_IFREG => FileKind::File(u64::try_from(entry.stat.st_size).unwrap_or_default()),
         SFlag::S_IFDIR => FileKind::Directory,

@@ -1,18 +1,16 @@
 //! Removing, by descriptor: a directory swapped for a link meanwhile is not entered, nor is another file system.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::SFlag;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::Stop;
 use super::change::sync;
+use super::list::names;
 use super::walk::{entry_at, parent_for_change, parent_for_look};
 use crate::error::{Error, Kind, Result};
 
@@ -33,7 +31,8 @@ pub fn remove(path: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-fn remove_entry(directory: &OwnedFd, name: &OsStr, file_system: Option<u64>, depth: usize) -> Result<()> {
+/// The same in a directory that is held: what is on `file_system`, or on whichever it is on itself.
+pub fn remove_entry(directory: &OwnedFd, name: &OsStr, file_system: Option<u64>, depth: usize) -> Result<()> {
     let Some(entry) = entry_at(directory, name)? else { return Ok(()) };
     let below = file_system.unwrap_or(entry.stat.st_dev);
     if entry.stat.st_dev != below {
@@ -46,14 +45,8 @@ fn remove_entry(directory: &OwnedFd, name: &OsStr, file_system: Option<u64>, dep
     if depth >= DEEPEST {
         return Err(Error::new(Kind::Failed, format!("it is more than {DEEPEST} directories deep")));
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut listing = Dir::openat(&entry.handle, ".", flags, Mode::empty())?;
-    let names: Vec<OsString> = listing
-        .iter()
-        .map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()))
-        .collect::<Result<_, Errno>>()?;
-    for inner in names.iter().filter(|inner| *inner != "." && *inner != "..") {
-        remove_entry(&entry.handle, inner, Some(below), depth + 1)?;
+    for inner in names(&entry.handle)? {
+        remove_entry(&entry.handle, &inner, Some(below), depth + 1)?;
     }
     gone(unlinkat(directory, name, UnlinkatFlags::RemoveDir))
 }
