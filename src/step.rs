@@ -16,6 +16,7 @@
 mod any;
 pub mod fields;
 mod finding;
+pub mod ssh_folder;
 mod touches;
 
 pub use any::{AnyChange, AnyFinding, AnyStep, StepType};

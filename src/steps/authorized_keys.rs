@@ -1,19 +1,17 @@
 //! The public keys that may log in as a user.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
-use crate::error::{Error, Kind, Result};
-use crate::host::compare::FileChange;
+use crate::error::Result;
 use crate::host::files::{FileKind, NewFile};
 use crate::host::ssh_files;
-use crate::host::write::Attributes;
 use crate::host::{Facts, Host};
 use crate::secret::{SENSITIVE_MARKER, Secret, Sensitive};
 use crate::step::fields::account_name_problem;
+use crate::step::ssh_folder::{self, SshChange};
 use crate::step::{Finding, Step, Thing, Touches};
 
 /// The public keys that may log in as a user, in `~/.ssh/authorized_keys` (0600, in a directory 0700). Options before a key are
@@ -92,45 +90,9 @@ impl JsonSchema for Keys {
     }
 }
 
-/// What has to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum AuthorizedKeysChange {
-    /// Make or close `~/.ssh`.
-    Directory(PathBuf),
-    /// Write the file.
-    File(FileChange),
-}
-
-impl From<FileChange> for AuthorizedKeysChange {
-    fn from(change: FileChange) -> Self {
-        Self::File(change)
-    }
-}
-
-impl fmt::Display for AuthorizedKeysChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path) => write!(f, "make {} the user's own (0700)", path.display()),
-            Self::File(change) => change.fmt(f),
-        }
-    }
-}
-
 impl AuthorizedKeys {
-    fn folder(&self, facts: &Facts) -> Result<PathBuf> {
-        let user = facts.user(&self.user)?.ok_or_else(|| {
-            Error::new(Kind::Missing, format!("there is no user `{}`", self.user))
-                .hint("make it with a `user` step before this one")
-        })?;
-        Ok(user.home.join(".ssh"))
-    }
-
-    fn folder_attributes(&self) -> Attributes {
-        Attributes { owner: Some(self.user.clone()), group: None, mode: Some(0o700) }
-    }
-
-    fn wish(&self, facts: &Facts, folder: &Path) -> Result<NewFile> {
-        let path = folder.join("authorized_keys");
+    fn wish(&self, facts: &Facts) -> Result<NewFile> {
+        let path = ssh_folder::path(facts, &self.user)?.join("authorized_keys");
         // What a link there leads to is somebody else's file: it is replaced, not read.
         let there = facts.look(&path)?.is_some_and(|there| matches!(there.kind, FileKind::File(_)));
         let existing = if there { facts.read(&path)? } else { None };
@@ -141,7 +103,7 @@ impl AuthorizedKeys {
 
 impl Step for AuthorizedKeys {
     const KIND: &'static str = "authorized_keys";
-    type Change = AuthorizedKeysChange;
+    type Change = SshChange;
 
     fn touches(&self) -> Touches {
         Touches::nothing().read(Thing::User(self.user.clone())).write_in_home(&self.user, ".ssh/authorized_keys")
@@ -151,32 +113,19 @@ impl Step for AuthorizedKeys {
         account_name_problem(&self.user).into_iter().collect()
     }
 
-    fn check(&self, facts: &Facts) -> Result<Finding<AuthorizedKeysChange>> {
-        let folder = self.folder(facts)?;
+    fn check(&self, facts: &Facts) -> Result<Finding<SshChange>> {
         let mut finding = Finding::done();
-        let closed = match facts.look(&folder)? {
-            None => false,
-            Some(there) if there.kind == FileKind::Directory => {
-                facts.compare_attributes_of(&folder, &there, &self.folder_attributes())?.is_none()
-            }
-            Some(_) => return Err(Error::new(Kind::Failed, format!("`{}` is there and no directory", folder.display()))),
-        };
-        if !closed {
-            finding.change(AuthorizedKeysChange::Directory(folder.clone()));
-        }
-        let wish = self.wish(facts, &folder)?;
+        ssh_folder::check(facts, &self.user, &mut finding)?;
+        let wish = self.wish(facts)?;
         facts.compare_into(&wish, &mut finding)?;
         finding.fingerprint = Some(wish.fingerprint());
         Ok(finding)
     }
 
-    fn apply(&self, change: &AuthorizedKeysChange, host: &Host) -> Result<()> {
+    fn apply(&self, change: &SshChange, host: &Host) -> Result<()> {
         match change {
-            AuthorizedKeysChange::Directory(folder) => host.make_directory(folder, &self.folder_attributes()),
-            AuthorizedKeysChange::File(_) => {
-                let folder = self.folder(host)?;
-                host.write_file(&self.wish(host, &folder)?)
-            }
+            SshChange::Folder(folder) => ssh_folder::close(host, folder, &self.user),
+            SshChange::File(_) => host.write_file(&self.wish(host)?),
         }
     }
 }
@@ -186,6 +135,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::error::Kind;
     use crate::host::fakes::Machine;
 
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";

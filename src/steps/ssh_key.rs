@@ -1,19 +1,15 @@
 //! A private SSH key on the disk, for programs that can take it from nowhere else.
 
-use std::fmt;
-use std::path::PathBuf;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
-use crate::host::compare::FileChange;
 use crate::host::files::NewFile;
 use crate::host::ssh_files;
-use crate::host::write::Attributes;
 use crate::host::{Facts, Host};
 use crate::secret::Sensitive;
 use crate::step::fields::{AbsolutePath, account_name_problem};
+use crate::step::ssh_folder::{self, SshChange};
 use crate::step::{Finding, Step, Thing, Touches};
 
 /// A private SSH key in a user's `~/.ssh` (0600, in a directory 0700), and its public half when given. The `git` step does not
@@ -37,37 +33,13 @@ pub struct SshKey {
     path: Option<AbsolutePath>,
 }
 
-/// What has to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum SshKeyChange {
-    /// Make or close `~/.ssh`.
-    Directory(PathBuf),
-    /// Write one of the files.
-    File(FileChange),
-}
-
-impl From<FileChange> for SshKeyChange {
-    fn from(change: FileChange) -> Self {
-        Self::File(change)
-    }
-}
-
-impl fmt::Display for SshKeyChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(path) => write!(f, "make {} the user's own (0700)", path.display()),
-            Self::File(change) => change.fmt(f),
-        }
-    }
-}
-
 impl SshKey {
     /// The files as they shall be: the private key first.
     fn wishes(&self, facts: &Facts) -> Result<Vec<NewFile>> {
         let (private, name) = ssh_files::private_key(&self.private_key)?;
         let path = match &self.path {
             Some(path) => path.as_path().to_owned(),
-            None => self.folder(facts)?.join(name),
+            None => ssh_folder::path(facts, &self.user)?.join(name),
         };
         let file = |path, content, mode| NewFile { path, content, owner: Some(self.user.clone()), group: None, mode };
         let mut beside = path.clone().into_os_string();
@@ -76,23 +48,11 @@ impl SshKey {
         wishes.extend(self.public_key.clone().map(|public| file(beside.into(), public, 0o644)));
         Ok(wishes)
     }
-
-    fn folder(&self, facts: &Facts) -> Result<PathBuf> {
-        let user = facts.user(&self.user)?.ok_or_else(|| {
-            Error::new(Kind::Missing, format!("there is no user `{}`", self.user))
-                .hint("make it with a `user` step before this one")
-        })?;
-        Ok(user.home.join(".ssh"))
-    }
-
-    fn folder_attributes(&self) -> Attributes {
-        Attributes { owner: Some(self.user.clone()), group: None, mode: Some(0o700) }
-    }
 }
 
 impl Step for SshKey {
     const KIND: &'static str = "ssh_key";
-    type Change = SshKeyChange;
+    type Change = SshChange;
 
     fn touches(&self) -> Touches {
         let touches = Touches::nothing().read(Thing::User(self.user.clone()));
@@ -107,19 +67,11 @@ impl Step for SshKey {
         account_name_problem(&self.user).into_iter().collect()
     }
 
-    fn check(&self, facts: &Facts) -> Result<Finding<SshKeyChange>> {
+    fn check(&self, facts: &Facts) -> Result<Finding<SshChange>> {
         let mut finding = Finding::done();
         // A file elsewhere is in a directory that is somebody else's business.
         if self.path.is_none() {
-            let folder = self.folder(facts)?;
-            let there = facts.look(&folder)?;
-            let closed = match &there {
-                Some(there) => facts.compare_attributes_of(&folder, there, &self.folder_attributes())?.is_none(),
-                None => false,
-            };
-            if !closed {
-                finding.change(SshKeyChange::Directory(folder));
-            }
+            ssh_folder::check(facts, &self.user, &mut finding)?;
         }
         let wishes = self.wishes(facts)?;
         for wish in &wishes {
@@ -130,10 +82,10 @@ impl Step for SshKey {
         Ok(finding.with_output("path", private.path.display().to_string()))
     }
 
-    fn apply(&self, change: &SshKeyChange, host: &Host) -> Result<()> {
+    fn apply(&self, change: &SshChange, host: &Host) -> Result<()> {
         match change {
-            SshKeyChange::Directory(folder) => host.make_directory(folder, &self.folder_attributes()),
-            SshKeyChange::File(change) => {
+            SshChange::Folder(folder) => ssh_folder::close(host, folder, &self.user),
+            SshChange::File(change) => {
                 let wish = self.wishes(host)?.into_iter().find(|wish| wish.path == change.path());
                 host.write_file(&wish.ok_or_else(|| Error::new(Kind::Bug, "a change to a file that is none of this step's"))?)
             }
