@@ -12,6 +12,7 @@ from instance import lock, paths
 from instance.agent import PROGRAM, Agent
 from instance.binary import built
 from instance.lab import Lab
+from simulator import s1
 
 # Another lab's name here lets a second session run beside the first one.
 LAB = os.environ.get("LAB", "test")
@@ -81,6 +82,19 @@ def equip(lab, launch, binary):
             if not image:
                 machine.exec(["useradd", "--create-home", "--shell", "/bin/bash", "ubuntu"])
         return Agent(machine, lab.environment())
+
+    return start
+
+
+@pytest.fixture
+def member(aws, equip):
+    """Launches an instance that waits for its hooks. The group does not replace it: one instance is enough here."""
+
+    def start(**account):
+        s1.create(aws, desired=0, **account)
+        agent = equip(group=s1.GROUP, role=s1.ROLE)
+        aws.replacement(s1.GROUP, False)
+        return agent
 
     return start
 

@@ -6,7 +6,6 @@ import time
 import pytest
 from instance import paths
 from scenario import answers, calls, until
-from simulator import s1
 
 PANICKING = """
 version: 1
@@ -26,17 +25,6 @@ steps:
     needs: [panics]
     file: { path: /srv/after, content: after }
 """
-
-
-@pytest.fixture
-def member(aws, equip):
-    def start(**account):
-        s1.create(aws, desired=0, **account)
-        agent = equip(group=s1.GROUP, role=s1.ROLE)
-        aws.replacement(s1.GROUP, False)
-        return agent
-
-    return start
 
 
 def ended(step):

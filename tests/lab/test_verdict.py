@@ -18,19 +18,6 @@ def playbook(step=GOOD, lifecycle=GIVEN, more=""):
     return f"version: 1\nname: verdict\n{lifecycle}\n{more}\nsteps:\n  - id: only\n    {step}\n"
 
 
-@pytest.fixture
-def member(aws, equip):
-    """Launches an instance that waits for its hooks. The group does not replace it: one instance is enough here."""
-
-    def start(**account):
-        s1.create(aws, desired=0, **account)
-        agent = equip(group=s1.GROUP, role=s1.ROLE)
-        aws.replacement(s1.GROUP, False)
-        return agent
-
-    return start
-
-
 def completed(aws):
     """Every result that was tried to be reported."""
     return [call["params"]["LifecycleActionResult"] for call in calls(aws, "CompleteLifecycleAction")]
