@@ -96,7 +96,11 @@ impl Facts {
 
     fn path_beside(&self, path: &Path) -> PathBuf {
         match self.beside() {
-            Beside::Folder(folder) => folder.join(path),
+            // A playbook may be named by a relative path, and what looks and writes takes none.
+            Beside::Folder(folder) => {
+                let path = folder.join(path);
+                std::path::absolute(&path).unwrap_or(path)
+            }
             Beside::Archive(_) | Beside::Nothing => path.to_owned(),
         }
     }

@@ -115,6 +115,14 @@ steps:
     assert machine.after([]) == after
 
 
+def test_files_are_found_beside_a_playbook_that_is_named_by_a_relative_path(write_case):
+    case = write_case("name: beside\nsteps:\n  - file: { path: /srv/copy, source: beside.txt }\n", beside_txt="beside\n")
+    machine = case.fresh()
+    for where, named in (("/.case", "playbook.yaml"), ("/", ".case"), ("/.case", ".")):
+        plan = machine.run(["sh", "-c", f"cd {where} && exec agent run --dry-run {named}"], 30)
+        assert plan.returncode == 10 and "create /srv/copy" in plan.stdout, plan.stdout + plan.stderr
+
+
 def test_a_dry_run_of_a_machine_that_is_done_ends_with_0(write_case):
     case = write_case("name: done\nsteps:\n  - directory: /srv/app\n")
     machine = case.fresh()
