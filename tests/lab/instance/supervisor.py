@@ -21,6 +21,8 @@ from .layers import stack
 # nspawn's word for "the guest asked for a reboot" when somebody else is in charge of restarting.
 _REBOOT = 133
 _KEPT = 64 * 1024
+# nspawn leaves this one read-only when the network is one that it has not made.
+_INIT = "mount --bind /proc/sys/net /proc/sys/net && mount -o remount,bind,rw /proc/sys/net; exec /usr/lib/lab/init"
 
 
 def supervise(directory: Path) -> int:
@@ -44,13 +46,15 @@ def _boot(directory: Path, root: Path, machine: dict, console: "Console") -> int
         "systemd-nspawn", "--quiet", "--register=no", "--console=read-only", "--kill-signal=SIGRTMIN+3",
         f"--directory={root}", f"--machine={machine['name']}", f"--uuid={machine['uuid']}",
         f"--network-namespace-path=/run/netns/{machine['namespace']}", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+        # In its own network an instance's root does as it likes (firewalls, bridges of containers), and containers have keyrings.
+        "--capability=CAP_NET_ADMIN", "--system-call-filter=@keyring",
     ]
     # With systemd on the host nspawn asks it for a scope; elsewhere it stays in the control group made for it here.
     argv += [] if control_groups.host_has_systemd() else ["--keep-unit"]
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_LOG_LEVEL": "err"}
     with open(directory / "nspawn.log", "ab") as log:
         process = subprocess.Popen(
-            [*argv, "/usr/lib/lab/init"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            [*argv, "/bin/sh", "-c", _INIT], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
             env=environment, preexec_fn=lambda: _become(machine["name"]),
         )
     (directory / "nspawn.pid").write_text(str(process.pid))
