@@ -18,6 +18,7 @@ from . import gallery
 from .system import System
 
 _SECRETS = "/run/secrets-of-the-lab.json"
+_FACTS = "/run/facts-of-the-lab.json"
 
 
 @dataclass
@@ -147,8 +148,10 @@ def _boot_run(machine: Machine) -> List[dict]:
 def _dry_run(agent: Agent, system: System, *options: str) -> Run:
     # In memory only: nobody looks for secrets on this disk later and finds the lab's own file.
     agent.machine.exec(["tee", _SECRETS], input=json.dumps(system.secrets(system.overrides())))
-    given = ["--dry-run", "--online", "--run-guards", "--secrets-from", _SECRETS]
+    # A dry-run gives the metadata service no more than 50 ms, which on a busy machine is a matter of luck.
+    agent.machine.exec(["tee", _FACTS], input=agent.machine.exec(agent.command(["facts", "--json"])).stdout)
+    given = ["--dry-run", "--online", "--run-guards", "--secrets-from", _SECRETS, "--facts", _FACTS]
     try:
         return agent.run_at(bootstrap.location(system.playbook), *system.options, *given, *options)
     finally:
-        agent.machine.exec(["rm", _SECRETS])
+        agent.machine.exec(["rm", _SECRETS, _FACTS])

@@ -1,0 +1,1 @@
+document.querySelectorAll("li").forEach((item, number) => { item.id = `question-${number + 1}`; });
