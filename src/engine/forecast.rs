@@ -79,8 +79,8 @@ fn excuse(error: &Error, pending: &[Pending], is_root: bool) -> Option<String> {
 fn depends_on(own: &Touches, uses: &[String], earlier: &Pending) -> bool {
     let named = earlier.id.as_ref().is_some_and(|id| own.after.contains(id) || uses.contains(id));
     // Writing a path means reading the folder it is in; writing the same account or unit means reading it. The installed
-    // programs are a whole of which each step writes its own part.
-    let rewritten = own.writes.iter().filter(|thing| **thing != Thing::Programs);
+    // programs and the package lists are wholes of which each step writes its own part.
+    let rewritten = own.writes.iter().filter(|thing| !matches!(thing, Thing::Programs | Thing::PackageLists));
     let reads: Vec<&Thing> = own.reads.iter().chain(rewritten).collect();
     let written = earlier.touches.as_ref().map_or(&[][..], |touches| &touches.writes);
     named || written.iter().any(|thing| reads.iter().any(|read| read.overlaps(thing)))

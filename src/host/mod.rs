@@ -29,6 +29,7 @@ pub mod instance;
 pub mod journalctl;
 pub mod network;
 pub mod object_folder;
+pub mod openpgp;
 pub mod origin;
 pub mod packages;
 pub mod process;

@@ -139,12 +139,26 @@ impl Facts {
 }
 
 impl Host {
+    /// The bytes themselves, where they are few.
+    ///
+    /// # Errors
+    /// As [`Host::write_fetched`], and `Failed` when there are more than `limit`.
+    pub fn fetch_bytes(&self, origin: &Origin, sha256: Option<Sha256>, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.fetch_at_most(origin, sha256, &mut bytes, limit)?;
+        Ok(bytes)
+    }
+
     /// Brings the bytes into this file, which holds nothing else then, and gives their digest.
     ///
     /// # Errors
     /// `Failed` when the digest differs, there are more than 2 GiB, or they cannot be written; whatever the network says.
     pub(in crate::host) fn fetch_into(&self, origin: &Origin, sha256: Option<Sha256>, file: &mut dyn Target) -> Result<Sha256> {
-        let mut body = Body::new(file, LARGEST);
+        self.fetch_at_most(origin, sha256, file, LARGEST)
+    }
+
+    fn fetch_at_most(&self, origin: &Origin, sha256: Option<Sha256>, file: &mut dyn Target, limit: u64) -> Result<Sha256> {
+        let mut body = Body::new(file, limit);
         match origin {
             Origin::Beside(path) => self.copy_beside(path, &mut body)?,
             Origin::Object { bucket, key } => {

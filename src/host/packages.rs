@@ -2,12 +2,17 @@
 
 mod apt;
 mod archive;
+mod dnf;
 mod failure;
 mod locks;
+mod manager;
 mod request;
+mod source;
 
 pub use apt::Transaction;
+pub use manager::Manager;
 pub use request::{NamedPackage, Request};
+pub use source::{Source, SourceFiles};
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -110,7 +115,7 @@ impl Facts {
         self.world.cache.get("packages", || {
             let asked = Invocation::new("dpkg-query", &["--show", "--showformat", FORMAT]);
             let output = self.ask(&asked).map_err(|error| match error.kind() {
-                Kind::Missing => no_apt(),
+                Kind::Missing => Manager::Apt.absent(),
                 _ => error,
             })?;
             // dpkg-query ends with 1 when nothing at all is installed, and says nothing then.
@@ -132,7 +137,7 @@ impl Facts {
         let shown = path.display().to_string();
         let asked = Invocation::new("dpkg-deb", &["--ctrl-tarfile", &shown]);
         let output = self.ask(&asked).map_err(|error| match error.kind() {
-            Kind::Missing => no_apt(),
+            Kind::Missing => Manager::Apt.absent(),
             _ => error,
         })?;
         let field = |name| archive::control_field(&output.stdout, name);
@@ -150,10 +155,6 @@ impl Facts {
     pub fn dpkg_was_interrupted(&self) -> Result<bool> {
         Ok(!self.packages()?.interrupted().is_empty() || apt::has_journal(Path::new("/var/lib/dpkg/updates")))
     }
-}
-
-fn no_apt() -> Error {
-    Error::new(Kind::Failed, "there is no apt here").hint("this release installs packages on Debian and Ubuntu only")
 }
 
 #[cfg(test)]

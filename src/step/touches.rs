@@ -17,6 +17,8 @@ pub enum Thing {
     Unit(String),
     /// The installed programs as a whole: written by `packages`, read by whatever starts programs.
     Programs,
+    /// What the package manager knows that could be installed: written by `package_source` and refreshed by `packages`.
+    PackageLists,
 }
 
 impl Thing {
@@ -40,6 +42,7 @@ impl std::fmt::Display for Thing {
             Self::Group(name) => write!(f, "group `{name}`"),
             Self::Unit(name) => write!(f, "unit `{name}`"),
             Self::Programs => f.write_str("the installed programs"),
+            Self::PackageLists => f.write_str("the package lists"),
         }
     }
 }

@@ -12,6 +12,7 @@ mod health;
 mod known_hosts;
 mod line;
 mod link;
+mod package_source;
 mod packages;
 mod s3_sync;
 mod service;
@@ -25,6 +26,7 @@ use crate::step::StepType;
 /// Every type of step, in the order of the reference.
 pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<packages::Packages>(),
+    StepType::of::<package_source::PackageSource>(),
     StepType::of::<user::User>(),
     StepType::of::<group::Group>(),
     StepType::of::<directory::Directory>(),

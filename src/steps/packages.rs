@@ -235,7 +235,7 @@ impl Step for Packages {
     type Change = Change;
 
     fn touches(&self) -> Touches {
-        let mut touches = Touches::nothing().write(Thing::Programs).lock("packages");
+        let mut touches = Touches::nothing().write(Thing::Programs).write(Thing::PackageLists).lock("packages");
         for item in &self.names {
             if let Ok(Request::File(path)) = item.request() {
                 touches = touches.read_path(path);

@@ -71,7 +71,7 @@ impl Host {
     fn install_with_lists(&self, names: &[String], arguments: &[String]) -> Result<()> {
         let lists = lists_in(Path::new("/var/lib/apt/lists"), SystemTime::now());
         // Files may need dependencies, but mostly do not: their lists are fetched when the first try fails.
-        let updated = if !names.is_empty() && lists != Lists::Fresh { Some(self.update_lists()) } else { None };
+        let updated = if !names.is_empty() && lists != Lists::Fresh { Some(self.update_lists(None)) } else { None };
         let output = self.apt_get(arguments)?;
         if output.success() {
             return Ok(());
@@ -80,7 +80,7 @@ impl Host {
             return self.explain(names, &output, update);
         }
         // The lists looked fresh, and may still not know what is new.
-        let update = self.update_lists();
+        let update = self.update_lists(None);
         let again = self.apt_get(arguments)?;
         if again.success() { Ok(()) } else { self.explain(names, &again, update) }
     }
@@ -137,9 +137,15 @@ impl Host {
         Err(failure::of("finishing an interrupted installation", &output, &self.world.options.redactor))
     }
 
-    fn update_lists(&self) -> Result<()> {
+    /// Fetches the lists of all sources, or of those in this one file.
+    pub(super) fn update_lists(&self, only: Option<&Path>) -> Result<()> {
         // Without this mode apt calls it a success when a repository could not be reached.
-        let arguments = ["update".to_owned(), "-oAPT::Update::Error-Mode=any".into()];
+        let mut arguments = vec!["update".to_owned(), "-oAPT::Update::Error-Mode=any".into()];
+        if let Some(source) = only {
+            arguments.push(format!("-oDir::Etc::SourceList={}", source.display()));
+            // No other file, and nobody else's lists are cleaned away.
+            arguments.extend(["-oDir::Etc::SourceParts=-".into(), "-oAPT::Get::List-Cleanup=false".into()]);
+        }
         let output = self.apt_get(&arguments)?;
         if output.success() {
             return Ok(());
@@ -187,7 +193,7 @@ impl Host {
         }
         let program = asked.program.clone();
         self.ask(&asked)
-            .map_err(|error| if error.kind() == Kind::Missing { super::no_apt() } else { error })
+            .map_err(|error| if error.kind() == Kind::Missing { super::Manager::Apt.absent() } else { error })
             .doing(|| format!("running `{program}`"))
     }
 

@@ -13,7 +13,10 @@ pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
     let reason =
         lines.iter().find_map(|line| line.strip_prefix("E: ")).map_or_else(|| format!("it {}", output.status), str::to_owned);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let kind = if has(&["Failed to fetch", "Temporary failure resolving", "Could not connect", "Connection timed out"]) {
+    let distrusted = has(&["NO_PUBKEY", "BADSIG", "Missing key", "is not signed"]);
+    let kind = if distrusted {
+        Kind::Failed
+    } else if has(&["Failed to fetch", "Temporary failure resolving", "Could not connect", "Connection timed out"]) {
         Kind::Unreachable
     } else {
         Kind::Failed
@@ -23,6 +26,10 @@ pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
         error.with_kind(Kind::Failed).hint("the disk is full; free some space, the next run finishes the work")
     } else if has(&["is not valid yet"]) {
         error.hint("the clock of this machine is behind; wait for time synchronisation")
+    } else if has(&["EXPKEYSIG", "KEYEXPIRED"]) {
+        error.hint("the key that is trusted for it has expired; give the one that its owner publishes now")
+    } else if distrusted {
+        error.hint("it is not signed with the key that is trusted for it; verify which key its owner signs with now")
     } else {
         error
     }

@@ -1,0 +1,1 @@
+../package_source/before.sh
