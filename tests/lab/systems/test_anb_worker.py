@@ -26,7 +26,7 @@ secrets: { password: "ssm:/broker/password" }
 steps:
   - packages: [redis-server]
   - id: settings
-    file: { path: /etc/redis/lab.conf, content: "bind *\\nrequirepass {{ secrets.password }}\\n", owner: redis, mode: "0600" }
+    file: { path: /etc/redis/lab.conf, content: 'bind *{{ "\\n" }}requirepass {{ secrets.password | tojson }}', owner: redis, mode: "0600" }
   - id: include
     line: { path: /etc/redis/redis.conf, line: include /etc/redis/lab.conf }
   - service: { name: redis-server.service, restart_on: [settings, include] }
