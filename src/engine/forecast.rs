@@ -48,9 +48,11 @@ pub fn judge(
         return Ok(Forecast::Unknown(cannot_tell(earlier), None));
     }
     match step.check(facts) {
-        Ok(finding) => match finding.unknown.clone() {
-            Some(why) => Ok(Forecast::Unknown(why, Some(finding))),
-            None => Ok(Forecast::Known(finding)),
+        Ok(finding) => match (finding.unknown.clone(), pending.last()) {
+            (Some(why), _) => Ok(Forecast::Unknown(why, Some(finding))),
+            // Who waits for something waits for what the steps before it bring, whether or not it reads what they write.
+            (None, Some(earlier)) if finding.not_yet.is_some() => Ok(Forecast::Unknown(cannot_tell(earlier), None)),
+            (None, _) => Ok(Forecast::Known(finding)),
         },
         Err(error) => match excuse(&error, pending, is_root) {
             Some(why) => Ok(Forecast::Unknown(why, None)),

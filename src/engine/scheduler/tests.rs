@@ -359,6 +359,16 @@ fn whoever_reads_what_is_pending_cannot_tell_whatever_it_answered() {
 }
 
 #[test]
+fn whoever_waits_cannot_tell_while_anything_before_it_is_pending() {
+    let waits =
+        |id| Script::new(id).check(|_, _| Ok(Finding { not_yet: Some("refused".into()), ..differs("wait until it answers") }));
+    assert_eq!(endings(&Walk::dry().of([waits("alone")])), [WouldChange], "nothing would come to its help");
+    let reports = Walk::dry().of([Script::new("database").pending(), waits("health").needs(&["database"])]);
+    assert_eq!(endings(&reports), [WouldChange, Unknown]);
+    assert_eq!(why(&reports, 2), "cannot tell before step 1 `database` has run");
+}
+
+#[test]
 fn what_is_missing_after_a_pending_step_cannot_be_told_and_other_errors_are_errors() {
     let missing = |id| Script::new(id).check(|_, _| Err(Error::new(Kind::Missing, "no user `app`")));
     let reports = Walk::dry().of([
