@@ -122,13 +122,27 @@ impl Facts {
     /// # Errors
     /// `Missing` where there is no systemd; `Failed` when it does not answer.
     pub fn unit(&self, name: &str) -> Result<UnitFacts> {
-        let asked = Invocation::new("systemctl", &["--no-pager", "show", PROPERTIES, "--", name]);
+        Ok(UnitFacts::parse(&self.show(PROPERTIES, name)?))
+    }
+
+    /// Whether some instance of this template runs by an older text of it than the one on the disk. A template is no unit, so systemd
+    /// answers for its instances only.
+    ///
+    /// # Errors
+    /// As [`Facts::unit`].
+    pub fn instances_need_reload(&self, template: &str) -> Result<bool> {
+        let said = self.show("--property=NeedDaemonReload", &template.replacen('@', "@*", 1))?;
+        Ok(said.lines().any(|line| line == "NeedDaemonReload=yes"))
+    }
+
+    fn show(&self, properties: &str, name: &str) -> Result<String> {
+        let asked = Invocation::new("systemctl", &["--no-pager", "show", properties, "--", name]);
         let output = self.ask(&asked).map_err(|error| match error.kind() {
             Kind::Missing => not_running(),
             _ => error,
         })?;
         if output.success() {
-            return Ok(UnitFacts::parse(&output.text()));
+            return Ok(output.text());
         }
         if !is_booted() {
             return Err(not_running());

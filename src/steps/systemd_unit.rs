@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::sections::{Section, Sections};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::host::files::{FileKind, NewFile};
 use crate::host::systemd::{NOT_RUNNING, Running, UnitChange, UnitWish};
 use crate::host::{Answer, Facts, Host};
@@ -247,6 +247,16 @@ impl Step for SystemdUnit {
             } else {
                 finding.change_with_diff(change, Diff::Text { path, before, after: Some(text) });
             }
+        }
+        if self.is_template() {
+            match facts.instances_need_reload(&self.name) {
+                _ if !same => finding.change(Change::DaemonReload),
+                Ok(true) => finding.change(Change::DaemonReload),
+                Ok(false) => {}
+                Err(error) if error.kind() == Kind::Missing => finding.unknown = Some(NOT_RUNNING.to_owned()),
+                Err(error) => return Err(error),
+            }
+            return Ok(finding);
         }
         let wish = self.wish(facts);
         let difference = wish.compare(facts, !same)?;
