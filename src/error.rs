@@ -97,6 +97,13 @@ impl Error {
         self
     }
 
+    /// Adds what came of it, after the reasons.
+    #[must_use]
+    pub fn followed_by(mut self, what: impl Into<String>) -> Self {
+        self.causes.push(what.into());
+        self
+    }
+
     /// What sort of failure this is.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -78,10 +78,24 @@ pub trait Step: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The release that this step proves healthy or not, if it does. What follows from that is the engine's business.
+    fn proves(&self) -> Option<Proof> {
+        None
+    }
+
     /// Whether the apply is followed by a check. Only a `command` with `always: true` says no.
     fn is_rechecked(&self) -> bool {
         true
     }
+}
+
+/// What a step proves by its success or failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// The id of the step that deploys the releases.
+    pub of: String,
+    /// The unit that runs them.
+    pub unit: String,
 }
 
 /// How the engine polls a check after the apply.

@@ -117,6 +117,7 @@ fn hands(beside: &Beside, state: &Path, runtime: &tokio::runtime::Handle) -> Hos
         online: true,
         guards: false,
         stay_on_revision: false,
+        retry_revision: false,
         environment: indexmap::IndexMap::new(),
         state: state.to_owned(),
         redactor: crate::secret::Redactor::new(),

@@ -57,6 +57,9 @@ pub struct Arguments {
     /// Let a dry-run run `unless` and `only_if`
     #[arg(long)]
     run_guards: bool,
+    /// Deploy a revision once more that failed its health
+    #[arg(long)]
+    retry_revision: bool,
     /// Who starts the run
     #[arg(long, value_enum, default_value_t = By::Manual)]
     trigger: By,
@@ -87,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         dry_run: arguments.dry_run,
         online: arguments.online,
         run_guards: arguments.run_guards,
+        retry_revision: arguments.retry_revision,
         trigger: match arguments.trigger {
             By::Boot => Trigger::Boot,
             By::Timer => Trigger::Timer,

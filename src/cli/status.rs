@@ -12,6 +12,7 @@ use super::{STATE, terminal};
 use crate::engine::summary::{Outcome, StepSummary, Summary};
 use crate::engine::{record, shipping};
 use crate::error::{Error, Kind, Result};
+use crate::host::rollback::{Record, short};
 use crate::host::state::StateFolder;
 use crate::logs::figures::report;
 
@@ -21,8 +22,9 @@ use crate::logs::figures::report;
                         With --json: one object with `run`, `trigger`, `playbook`, `started` (milliseconds since 1970), `milliseconds`,\n\
                         `outcome.is` (converged, failed, drifted, interrupted, cut_short), `steps`, `critical_path`, `failure`,\n\
                         `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null),\n\
+                        `held_back` (revisions that failed their health: `path`, `commit`, `at`, `because`, `stays_on`),\n\
                         `logs` (how shipping stands, or null)\n\n\
-                        Exit codes: 0 the last run converged, or one is under way; 1 it did not, or there was none")]
+                        Exit codes: 0 the last run converged, or one is under way; 1 it did not, or there was none, or a revision is held back")]
 pub struct Arguments {
     /// Print JSON
     #[arg(long)]
@@ -37,11 +39,47 @@ pub struct Arguments {
 struct Status {
     /// Who runs now.
     under_way: Option<String>,
+    /// Revisions that failed and are not deployed: the machine differs from what the playbook means.
+    held_back: Vec<HeldBack>,
     /// How shipping the logs stands; null where nobody ships.
     logs: Option<report::Status>,
     /// The newest run.
     #[serde(flatten)]
     summary: Summary,
+}
+
+/// A revision that failed.
+#[derive(Serialize)]
+struct HeldBack {
+    /// The directory that holds the releases.
+    path: PathBuf,
+    /// The commit.
+    commit: String,
+    /// When it failed, in milliseconds since 1970.
+    at: i64,
+    /// Why.
+    because: String,
+    /// The last healthy release; null where there is none yet.
+    stays_on: Option<String>,
+}
+
+impl HeldBack {
+    /// Those that are recorded, the one that failed last at the end.
+    fn read(state: &StateFolder) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for (path, standing) in Record::read(state)?.places {
+            let stays_on = standing.healthy.map(|healthy| healthy.commit);
+            all.extend(standing.failed.into_iter().map(|(commit, failed)| Self {
+                path: path.clone(),
+                commit,
+                at: failed.at,
+                because: failed.because,
+                stays_on: stays_on.clone(),
+            }));
+        }
+        all.sort_by_key(|held| held.at);
+        Ok(all)
+    }
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -56,6 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let status = Status {
         under_way: state.run_lock_holder().map(|holder| holder.words),
+        held_back: HeldBack::read(&state)?,
         logs: report::Status::read(&StateFolder::new(arguments.state_dir.join(shipping::FOLDER)))?,
         summary: Summary::of(&newest),
     };
@@ -71,20 +110,20 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Whether whoever asks can leave it at that.
 fn is_well(status: &Status) -> bool {
-    match status.summary.outcome {
+    let ended_well = match status.summary.outcome {
         Outcome::Converged => true,
         Outcome::CutShort { because: None } => status.under_way.is_some(),
         _ => false,
-    }
+    };
+    ended_well && status.held_back.is_empty()
 }
 
 fn draw(status: &Status) -> String {
     let summary = &status.summary;
-    let when = summary.started.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    let when = when.map_or("unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     let mut text = format!(
-        "{} run of {when}, playbook `{}`: {}\n",
+        "{} run of {}, playbook `{}`: {}\n",
         summary.trigger.as_deref().unwrap_or("a"),
+        when(summary.started),
         summary.playbook.as_deref().unwrap_or("unknown"),
         outcome(status)
     );
@@ -107,6 +146,7 @@ fn draw(status: &Status) -> String {
             path.own_share * 100.0
         );
     }
+    status.held_back.iter().for_each(|held| text += &drifted(held));
     text += &status.logs.as_ref().map(shipped).unwrap_or_default();
     for said in &summary.lifecycle {
         let _ = writeln!(text, "lifecycle: {said}");
@@ -115,6 +155,19 @@ fn draw(status: &Status) -> String {
         let _ = writeln!(text, "note: {notice}");
     }
     text
+}
+
+/// What keeps a revision away, in a line.
+fn drifted(held: &HeldBack) -> String {
+    let stays = held.stays_on.as_ref().map(|commit| format!(" stays on `{}`:", short(commit))).unwrap_or_default();
+    let (path, commit) = (held.path.display(), short(&held.commit));
+    format!("drift: `{path}`{stays} revision `{commit}` failed at {}: {}\n", when(Some(held.at)), held.because)
+}
+
+/// An instant, for a person.
+fn when(at: Option<i64>) -> String {
+    let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    at.map_or("unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
 /// How shipping stands, in a line.
@@ -178,7 +231,7 @@ mod tests {
         let header = Header::new("r", None, "b", String::new());
         let stamped = |event| Stamped { at: 1_700_000_000_000, event };
         let record = Record { header, events: events.into_iter().map(stamped).collect() };
-        let status = Status { under_way: None, logs: None, summary: Summary::of(&record) };
+        let status = Status { under_way: None, held_back: Vec::new(), logs: None, summary: Summary::of(&record) };
         assert!(!is_well(&status));
         let text = draw(&status);
         assert!(text.contains("2023-11-14 22:13:20 UTC"), "{text}");
@@ -186,6 +239,23 @@ mod tests {
         assert!(text.contains("1 code  failed          2.0 s  (check 0.2 s, apply 1.8 s)\n       no such branch"), "{text}");
         assert!(text.contains("critical path: step 1, 2.0 s"), "{text}");
         assert!(text.contains("lifecycle: told Auto Scaling to ABANDON\n"), "{text}");
+    }
+
+    #[test]
+    fn a_revision_that_is_held_back_is_drift() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(folder.path());
+        let healthy = serde_json::json!({ "commit": "a".repeat(40) });
+        let failed = |at: i64| serde_json::json!({ "at": at, "because": "refused" });
+        let failed = serde_json::json!({ "b".repeat(40): failed(1_700_000_001_000), "c".repeat(40): failed(1_700_000_000_000) });
+        let record = serde_json::json!({ "version": 1, "places": { "/srv/app": { "healthy": healthy, "failed": failed } } });
+        state.write("releases.json", record.to_string().as_bytes()).unwrap();
+        let held = HeldBack::read(&state).unwrap();
+        let drift = "drift: `/srv/app` stays on `aaaaaaaaaa`: revision `bbbbbbbbbb` failed at 2023-11-14 22:13:21 UTC: refused\n";
+        assert_eq!(held.iter().map(drifted).next_back().as_deref(), Some(drift));
+        let record = Record { header: Header::new("r", None, "b", String::new()), events: Vec::new() };
+        let summary = Summary { outcome: Outcome::Converged, ..Summary::of(&record) };
+        assert!(!is_well(&Status { under_way: None, held_back: held, logs: None, summary }));
     }
 
     #[test]
@@ -203,7 +273,7 @@ mod tests {
         let status = |outcome, under_way: Option<&str>| {
             let record = Record { header: Header::new("r", None, "b", String::new()), events: Vec::new() };
             let summary = Summary { outcome, ..Summary::of(&record) };
-            is_well(&Status { under_way: under_way.map(str::to_owned), logs: None, summary })
+            is_well(&Status { under_way: under_way.map(str::to_owned), held_back: Vec::new(), logs: None, summary })
         };
         assert!(status(Outcome::Converged, None));
         assert!(status(Outcome::CutShort { because: None }, Some("process 7")));

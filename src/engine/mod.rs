@@ -20,6 +20,7 @@ pub mod own_binary;
 pub mod owner;
 pub mod panics;
 mod poll;
+mod rollback;
 pub mod record;
 mod refused;
 pub mod run;

@@ -40,6 +40,8 @@ pub struct RunOptions {
     pub online: bool,
     /// A dry-run may run the user's guards.
     pub run_guards: bool,
+    /// Try revisions that failed their health once more.
+    pub retry_revision: bool,
     /// Who started it.
     pub trigger: Trigger,
     /// The state folder.

@@ -321,6 +321,7 @@ impl Run<'_> {
                 online: !self.options.dry_run || self.options.online,
                 guards: !self.options.dry_run || self.options.run_guards,
                 stay_on_revision: self.options.trigger == Trigger::Timer && playbook.converge == Converge::Config,
+                retry_revision: self.options.retry_revision,
                 environment: playbook.environment(&scope)?,
                 state: self.options.state.clone(),
                 redactor: self.redactor.clone(),

@@ -3,6 +3,8 @@
 //! After a failure nothing new starts, what runs may finish, and all failures are reported. A step that is past its time is
 //! abandoned with its locks held; nobody waits for its thread.
 
+mod rescue;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -118,6 +120,7 @@ impl Scheduler {
             }
             self.listen(&receiver);
         }
+        self.go_back();
         self.leave_the_rest();
         self.reports()
     }
@@ -148,18 +151,9 @@ impl Scheduler {
     }
 
     fn start(&mut self, index: usize, sender: &Sender<Message>) {
-        let Some(job) = self.jobs.get(index).cloned() else { return };
-        let number = job.about().number;
+        let Some(turn) = self.turn_of(index) else { return };
+        let number = turn.job.about().number;
         let voice = Voice::new(self.setting.teller.clone(), number);
-        let turn = Turn {
-            job,
-            scope: self.scope.clone(),
-            homes: self.homes.clone(),
-            fingerprints: self.fingerprints.clone(),
-            pending: self.pending_before(index),
-            without_outputs: self.without_outputs(),
-            after: self.last_awaited(index),
-        };
         let (setting, sender, own_voice) = (self.setting.clone(), sender.clone(), voice.clone());
         let spawned = std::thread::Builder::new().name(format!("step-{number}")).spawn(move || {
             let outcome = turn::take(&setting, &turn, &own_voice, |limit| {
@@ -173,6 +167,18 @@ impl Scheduler {
             let error = Error::from(error).doing("starting a thread");
             self.finish(index, Outcome::new(Ending::Failed, Some(Failure::of(&error, None))));
         }
+    }
+
+    fn turn_of(&self, index: usize) -> Option<Turn> {
+        Some(Turn {
+            job: self.jobs.get(index)?.clone(),
+            scope: self.scope.clone(),
+            homes: self.homes.clone(),
+            fingerprints: self.fingerprints.clone(),
+            pending: self.pending_before(index),
+            without_outputs: self.without_outputs(),
+            after: self.last_awaited(index),
+        })
     }
 
     fn listen(&mut self, receiver: &Receiver<Message>) {

@@ -278,6 +278,7 @@ impl Walk {
             online: false,
             guards: true,
             stay_on_revision: false,
+            retry_revision: false,
             environment: indexmap::IndexMap::new(),
             state: "/nonexistent".into(),
             redactor: Redactor::new(),

@@ -14,6 +14,7 @@ use super::homes::Homes;
 use super::horizon::{Horizon, Limit};
 use super::job::Job;
 use super::locks::{Locks, Refused};
+use super::rollback::{Reached, Trial};
 use super::stop::Stop;
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
@@ -119,6 +120,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         Rendered::Ready(step) => step,
         Rendered::Unknown { why } => return unknown(setting, turn, why),
     };
+    let trial = Trial::of(step.as_ref(), &turn.scope)?;
     let touches = turn.homes.locate(step.touches());
     let ready = Instant::now();
     let names = if setting.dry_run { &[][..] } else { &touches.locks };
@@ -139,18 +141,11 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         kind: about.kind.to_owned(),
         after: turn.after,
     });
-    let scope = StepScope {
-        deadline: limit.deadline(),
-        fingerprints: turn.fingerprints.clone(),
-        lines: voice.lines(),
-        waiting: voice.waits(),
-        beside: setting.beside.clone(),
-    };
-    let facts = Facts::new(setting.world.clone(), scope);
+    let facts = facts_of(setting, turn, voice, &limit);
     let mut outcome = if setting.dry_run {
         forecast(setting, turn, step.as_ref(), &touches, &facts, voice)
     } else {
-        carry_out(setting, turn, step.as_ref(), facts, voice, &limit)
+        carry_out(setting, turn, step.as_ref(), trial.as_ref(), facts, voice, &limit)
     };
     drop(held);
     outcome.timing.locks = locks;
@@ -159,7 +154,52 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
     Ok(outcome)
 }
 
-fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, voice: &Voice, limit: &Limit) -> Outcome {
+fn facts_of(setting: &Setting, turn: &Turn, voice: &Voice, limit: &Limit) -> Facts {
+    let scope = StepScope {
+        deadline: limit.deadline(),
+        fingerprints: turn.fingerprints.clone(),
+        lines: voice.lines(),
+        waiting: voice.waits(),
+        beside: setting.beside.clone(),
+    };
+    Facts::new(setting.world.clone(), scope)
+}
+
+/// The turn of a step that was never reached because another one failed: where it judges a release, that one is lost. `reached` says
+/// how far the unit of the release had come; nothing is to be done where it says nothing.
+pub fn go_back(
+    setting: &Setting,
+    turn: &Turn,
+    voice: &Voice,
+    why: &Error,
+    reached: impl Fn(&str) -> Option<Reached>,
+) -> Option<Outcome> {
+    let about = turn.job.about();
+    if !matches!(turn.job.is_wanted(&turn.scope), Ok(Wanted::Yes)) {
+        return None;
+    }
+    let Ok(Rendered::Ready(step)) = turn.job.render(&turn.scope) else { return None };
+    let trial = Trial::of(step.as_ref(), &turn.scope).ok().flatten()?;
+    let reached = reached(trial.unit())?;
+    let host = Host::new(facts_of(setting, turn, voice, &Limit::new(about.timeout, setting.horizon.clone())));
+    let start = Instant::now();
+    let error = trial.lost(why.clone(), reached, &host, &setting.world, voice, &setting.stop);
+    if error.causes().count() == why.causes().count() {
+        return None;
+    }
+    let outcome = Outcome::new(Ending::Failed, Some(Failure::of(&error, Some(about.place.clone()))));
+    Some(Outcome { milliseconds: milliseconds(start), ..outcome })
+}
+
+fn carry_out(
+    setting: &Setting,
+    turn: &Turn,
+    step: &dyn AnyStep,
+    trial: Option<&Trial<'_>>,
+    facts: Facts,
+    voice: &Voice,
+    limit: &Limit,
+) -> Outcome {
     let about = turn.job.about();
     let host = Host::new(facts);
     let mut attempt = Attempt {
@@ -174,11 +214,21 @@ fn carry_out(setting: &Setting, turn: &Turn, step: &dyn AnyStep, facts: Facts, v
         slept: Cell::default(),
         made: 0,
     };
-    let done = attempt.carry_out();
+    let mut done = attempt.carry_out();
+    if let Some(trial) = trial {
+        done = match done {
+            Ok(finding) => trial.won(&host, voice).map(|made| {
+                attempt.made += made;
+                finding
+            }),
+            Err(error) => Err(trial.lost(error, Reached::TheUnit, &host, &setting.world, voice, &setting.stop)),
+        };
+    }
     let waited = u64::try_from((host.waited() + attempt.slept.get()).as_millis()).unwrap_or(u64::MAX);
     let (timing, changes) = (Timing { waited, ..attempt.timing }, attempt.made);
     let outcome = match done {
         Ok(finding) => {
+            finding.notice.iter().for_each(|notice| voice.notice(notice));
             // Whoever watches a step that always runs sees a new fingerprint each time: it counts as changed.
             let fingerprint = if step.is_rechecked() { finding.fingerprint } else { Some(Fingerprint(rand::random())) };
             let ending = if changes == 0 { Ending::Unchanged } else { Ending::Changed };
@@ -203,6 +253,7 @@ fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, touches: &Touche
     let timing = Timing { check: milliseconds(start), ..Timing::default() };
     let outcome = match judged {
         Ok(Forecast::Known(finding)) => {
+            finding.notice.iter().for_each(|notice| voice.notice(notice));
             for change in &finding.changes {
                 voice.change(change, false);
             }

@@ -46,6 +46,16 @@ impl Voice {
         self.tell(Event::Change { step: self.step, text: change.text.clone(), diff, applying });
     }
 
+    /// It makes a change that is no step's own.
+    pub fn also(&self, text: &str) {
+        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: true });
+    }
+
+    /// Something the operator should know.
+    pub fn notice(&self, text: &str) {
+        self.tell(Event::Notice { text: text.to_owned() });
+    }
+
     /// It is tried again.
     pub fn retried(&self, attempt: u32, because: &Error) {
         self.tell(Event::StepRetried { step: self.step, attempt, because: because.to_string() });

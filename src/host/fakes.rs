@@ -41,6 +41,8 @@ pub struct Machine {
     pub guards: bool,
     /// Repairs, but stays on the revision that is deployed.
     pub stay_on_revision: bool,
+    /// Tries failed revisions once more.
+    pub retry_revision: bool,
     /// The playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Fingerprints of earlier steps.
@@ -89,6 +91,7 @@ impl Machine {
             online: true,
             guards: true,
             stay_on_revision: false,
+            retry_revision: false,
             environment: IndexMap::new(),
             fingerprints: HashMap::new(),
         };
@@ -202,6 +205,7 @@ impl Machine {
             online: self.online,
             guards: self.guards,
             stay_on_revision: self.stay_on_revision,
+            retry_revision: self.retry_revision,
             environment: self.environment.clone(),
             state: self.path("state"),
             redactor: self.redactor.clone(),

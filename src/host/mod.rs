@@ -36,6 +36,7 @@ pub mod process;
 pub mod programs;
 pub mod python;
 pub mod retry;
+pub mod rollback;
 pub mod run_lock;
 pub mod ssh_files;
 pub mod starts;
@@ -120,8 +121,14 @@ impl Facts {
     /// The same view with a moment left: when the time is over, what led to it is still worth a look.
     #[must_use]
     pub fn with_a_moment_left(&self) -> Self {
+        self.with_at_least(LAST_LOOK)
+    }
+
+    /// The same view with this much time left at the least.
+    #[must_use]
+    pub fn with_at_least(&self, span: Duration) -> Self {
         let mut facts = self.clone();
-        let moment = Instant::now() + LAST_LOOK;
+        let moment = Instant::now() + span;
         if facts.scope.deadline.instant() < moment {
             facts.scope.deadline = Deadline::at(moment);
         }

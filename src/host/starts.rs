@@ -52,6 +52,16 @@ impl Facts {
         Ok(record.starts.get(what).map(|known| *known == keyed(&key, inputs)))
     }
 
+    /// What is recorded of the starts of this unit, whichever step started it.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub(in crate::host) fn starts_of(&self, unit: &str) -> Result<BTreeMap<String, String>> {
+        let mut starts = self.start_record()?.starts;
+        starts.retain(|what, _| what.split(' ').nth(1) == Some(unit));
+        Ok(starts)
+    }
+
     fn start_record(&self) -> Result<Record> {
         let path = self.start_file(RECORD);
         let Some(bytes) = self.read(&path)? else { return Ok(Record::default()) };
@@ -91,7 +101,22 @@ impl Host {
         };
         let mut record = self.start_record()?;
         record.starts.insert(what.to_owned(), keyed(&key, inputs));
-        let text = serde_json::to_string_pretty(&record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
+        self.write_starts(&record)
+    }
+
+    /// Records that units were started as they were when [`Facts::starts_of`] said this.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub(in crate::host) fn restore_starts(&self, starts: &BTreeMap<String, String>) -> Result<()> {
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = self.start_record()?;
+        record.starts.extend(starts.clone());
+        self.write_starts(&record)
+    }
+
+    fn write_starts(&self, record: &Record) -> Result<()> {
+        let text = serde_json::to_string_pretty(record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
         self.write_record(RECORD, text.into())
     }
 

@@ -31,6 +31,8 @@ pub struct WorldOptions {
     pub guards: bool,
     /// Leave deployed application revisions where they are: a timer run with `converge: config`.
     pub stay_on_revision: bool,
+    /// Try revisions that failed their health once more.
+    pub retry_revision: bool,
     /// Given to every program we start, over a clean base environment: the playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Where the permitted records are kept.

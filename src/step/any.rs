@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::fmt;
 
-use super::{Diff, Fingerprint, Outputs, Patience, Step, Touches};
+use super::{Diff, Fingerprint, Outputs, Patience, Proof, Step, Touches};
 use crate::error::{Error, Kind, Result};
 use crate::host::{Facts, Host};
 
@@ -29,6 +29,8 @@ pub struct AnyFinding {
     pub unknown: Option<String>,
     /// While polling: what is missing.
     pub not_yet: Option<String>,
+    /// What the operator should know, which is no difference.
+    pub notice: Option<String>,
 }
 
 impl fmt::Debug for AnyFinding {
@@ -57,6 +59,8 @@ pub trait AnyStep: Send + Sync {
     fn patience(&self) -> Patience;
     /// See [`Step::evidence`].
     fn evidence(&self, facts: &Facts) -> Vec<String>;
+    /// See [`Step::proves`].
+    fn proves(&self) -> Option<Proof>;
     /// See [`Step::is_rechecked`].
     fn is_rechecked(&self) -> bool;
 }
@@ -83,6 +87,7 @@ impl<S: Step> AnyStep for S {
             fingerprint: found.fingerprint,
             unknown: found.unknown,
             not_yet: found.not_yet,
+            notice: found.notice,
         })
     }
 
@@ -99,6 +104,10 @@ impl<S: Step> AnyStep for S {
 
     fn evidence(&self, facts: &Facts) -> Vec<String> {
         Step::evidence(self, facts)
+    }
+
+    fn proves(&self) -> Option<Proof> {
+        Step::proves(self)
     }
 
     fn is_rechecked(&self) -> bool {

@@ -17,13 +17,15 @@ pub struct Finding<C> {
     pub unknown: Option<String>,
     /// While the engine polls: what is missing, for the last line of a time-out.
     pub not_yet: Option<String>,
+    /// What the operator should know, which is no difference.
+    pub notice: Option<String>,
 }
 
 impl<C> Finding<C> {
     /// Nothing to do.
     #[must_use]
     pub fn done() -> Self {
-        Self { changes: Vec::new(), outputs: Outputs::new(), fingerprint: None, unknown: None, not_yet: None }
+        Self { changes: Vec::new(), outputs: Outputs::new(), fingerprint: None, unknown: None, not_yet: None, notice: None }
     }
 
     /// Cannot tell, for this reason.

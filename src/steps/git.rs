@@ -1,10 +1,16 @@
 //! `git`: a repository is checked out at a branch, a tag or a commit.
 
-use std::fmt;
+mod change;
+mod releases;
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::change::GitChange;
+use self::change::short;
+use self::releases::Releases;
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::git::{Address, Checkout, Place, Resolved, Source, Wish, is_commit, modified_error, own_commits_error};
 use crate::host::write::Attributes;
@@ -18,6 +24,20 @@ use crate::step::{Finding, Outputs, Step, Thing, Touches, Value};
 /// git itself need not be installed. The key is used from memory and written nowhere; the server's host key must be known. Files
 /// that are not tracked stay; hooks and filters of the repository never run. Outputs: `commit`, `short`, `branch`,
 /// `path`, and `latest`: the commit the server has, which is another one where a timer run stays (`converge: config`).
+///
+/// With `releases`, each revision is checked out afresh into `releases/<commit>` below `path`, whole or not at all, and the link
+/// `current` is switched to it atomically. `steps.<id>.release` is that directory, `steps.<id>.path` the link. A `health` step
+/// with `rollback: <id>` goes back to the last healthy release when a new one fails; a revision that failed stays away until the
+/// branch moves.
+///
+/// ```yaml
+/// - id: code
+///   git: { url: git@bitbucket.org:team/app.git, path: /srv/app, owner: app, ssh_key: "{{ secrets.key }}", releases: { keep: 3 } }
+/// ```
+///
+/// With `slots` besides, a new release is a candidate: it gets a slot that the live one does not have, and `current` follows once
+/// a `health` step with `rollback` has seen it healthy. `slots/<slot>` links to the release, so that a template unit runs it with
+/// `WorkingDirectory=/srv/app/slots/%i`; `steps.<id>.slot` is the slot of the release that is wished, `steps.<id>.spare` another one.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Git {
@@ -51,6 +71,9 @@ pub struct Git {
     /// What happens to tracked files that were modified here, and to commits made here.
     #[serde(default)]
     local_changes: LocalChanges,
+    /// Keeps releases side by side in place of one checkout that moves.
+    #[serde(default)]
+    releases: Option<Releases>,
 }
 
 /// What happens to local changes.
@@ -70,68 +93,6 @@ fn token_user() -> String {
 
 fn one() -> u32 {
     1
-}
-
-/// One difference between the checkout and the wish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GitChange {
-    /// There is none yet.
-    Clone {
-        /// From where.
-        url: String,
-        /// Which revision.
-        revision: String,
-    },
-    /// An earlier run was cut short while it wrote the files.
-    Finish {
-        /// Of this commit.
-        commit: String,
-    },
-    /// `origin` is somewhere else.
-    Origin {
-        /// Where it is.
-        from: String,
-        /// Where it shall be.
-        to: String,
-    },
-    /// It belongs to another group.
-    Group {
-        /// The one it is of.
-        from: String,
-        /// The one it shall be of.
-        to: String,
-    },
-    /// Local changes are in the way.
-    PutAside,
-    /// Another commit or branch is checked out.
-    Move {
-        /// The one that is.
-        from: String,
-        /// The one that shall be.
-        to: String,
-        /// Its name.
-        revision: String,
-    },
-    /// Submodules are missing, or at other commits.
-    Submodules(Vec<String>),
-}
-
-impl fmt::Display for GitChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Clone { url, revision } => write!(f, "clone `{url}` at {revision}"),
-            Self::Finish { commit } => write!(f, "finish the checkout of `{}` that was cut short", short(commit)),
-            Self::Origin { from, to } => write!(f, "change origin from `{from}` to `{to}`"),
-            Self::Group { from, to } => write!(f, "change the group of all files from {from} to {to}"),
-            Self::PutAside => f.write_str("put local changes aside"),
-            Self::Move { from, to, revision } => write!(f, "move from `{}` to `{}` ({revision})", short(from), short(to)),
-            Self::Submodules(paths) => write!(f, "update submodules: {}", paths.join(", ")),
-        }
-    }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..10).unwrap_or(commit)
 }
 
 impl Step for Git {
@@ -167,41 +128,34 @@ impl Step for Git {
                 problems.push(format!("`{revision}` is no branch, tag or whole commit"));
             }
         }
+        problems.extend(self.releases.iter().flat_map(Releases::problems));
         problems
     }
 
     fn check(&self, facts: &Facts) -> Result<Finding<GitChange>> {
         let owner = self.owner(facts)?;
-        match facts.checkout(&owner, &self.path, self.submodules)? {
-            Place::NoRepository => Ok(self.missing()),
-            Place::Repository(checkout) => self.compare(&owner, &checkout, facts),
-            Place::Occupied => Err(Error::new(Kind::Failed, format!("`{}` is not a directory", self.path))),
-            Place::Broken(why) => {
-                let because = format!("the repository at `{}` cannot be read: {why}", self.path);
-                Err(Error::new(Kind::Failed, because).hint("move it away, and the next run clones it anew"))
-            }
+        if let Some(releases) = &self.releases {
+            return self.compare_releases(releases, &owner, facts);
+        }
+        match self.checkout(&owner, &self.path, facts)? {
+            Some(checkout) => self.compare(&owner, &checkout, facts),
+            None => Ok(self.missing()),
         }
     }
 
     fn apply(&self, change: &GitChange, host: &Host) -> Result<()> {
         let owner = self.owner(host)?;
-        if let GitChange::Group { to, .. } = change {
-            return host.give_checkout_to(&owner, to, &self.path);
-        }
-        if matches!(change, GitChange::Clone { .. }) {
-            self.make_directory(&owner, host)?;
+        match change {
+            GitChange::Group { to, .. } => return host.give_checkout_to(&owner, to, &self.path),
+            GitChange::Release { .. } | GitChange::In { .. } | GitChange::Link { .. } | GitChange::Remove(_) => {
+                return self.apply_to_releases(change, &owner, host);
+            }
+            GitChange::Clone { .. } => self.make_directory(&owner, host)?,
+            _ => {}
         }
         let stays = !matches!(change, GitChange::Clone { .. } | GitChange::Move { .. });
         let resolved = if stays { self.where_it_is(&owner, host)? } else { None };
-        let wish = Wish {
-            path: self.path.to_path_buf(),
-            url: self.url.clone(),
-            revision: self.revision.clone(),
-            resolved,
-            depth: self.depth,
-            submodules: self.submodules,
-            stash: self.local_changes == LocalChanges::Stash,
-        };
+        let wish = Wish { resolved, ..self.wish(&self.path) };
         host.bring_checkout(&owner, self.group.as_deref(), &self.source(), wish)
     }
 }
@@ -214,6 +168,33 @@ impl Git {
             token: self.token.as_ref(),
             token_user: &self.token_user,
             host_keys: &self.host_keys,
+        }
+    }
+
+    /// A checkout there, at whatever the revision means.
+    fn wish(&self, path: &Path) -> Wish {
+        Wish {
+            path: path.to_owned(),
+            url: self.url.clone(),
+            revision: self.revision.clone(),
+            resolved: None,
+            depth: self.depth,
+            submodules: self.submodules,
+            stash: self.local_changes == LocalChanges::Stash,
+            release: false,
+        }
+    }
+
+    /// The checkout that stands there, if any.
+    fn checkout(&self, owner: &str, path: &Path, facts: &Facts) -> Result<Option<Checkout>> {
+        match facts.checkout(owner, path, self.submodules)? {
+            Place::NoRepository => Ok(None),
+            Place::Repository(checkout) => Ok(Some(*checkout)),
+            Place::Occupied => Err(Error::new(Kind::Failed, format!("`{}` is not a directory", path.display()))),
+            Place::Broken(why) => {
+                let because = format!("the repository at `{}` cannot be read: {why}", path.display());
+                Err(Error::new(Kind::Failed, because).hint("move it away, and the next run clones it anew"))
+            }
         }
     }
 
@@ -240,22 +221,8 @@ impl Git {
 
     fn compare(&self, owner: &str, checkout: &Checkout, facts: &Facts) -> Result<Finding<GitChange>> {
         let mut finding = Finding::done();
-        if let Some((from, to)) = self.other_group(facts)? {
-            finding.change(GitChange::Group { from, to });
-        }
-        let refuses = self.local_changes == LocalChanges::Fail;
-        if let Some(commit) = &checkout.unfinished {
-            finding.change(GitChange::Finish { commit: commit.clone() });
-        } else if refuses && !checkout.modified.is_empty() {
-            return Err(modified_error(&checkout.modified));
-        } else if refuses && checkout.has_own_commits {
-            return Err(own_commits_error(&checkout.commit));
-        } else if !checkout.modified.is_empty() || checkout.has_own_commits {
-            finding.change(GitChange::PutAside);
-        }
-        if checkout.origin.as_deref() != Some(&self.url) {
-            let from = checkout.origin.clone().unwrap_or_else(|| "nowhere".to_owned());
-            finding.change(GitChange::Origin { from, to: self.url.clone() });
+        for change in self.untidy(&self.path, checkout, facts)? {
+            finding.change(change);
         }
         let mut commit = Some(checkout.commit.clone());
         let mut branch = checkout.branch.clone();
@@ -296,9 +263,32 @@ impl Git {
         Ok(finding.with_fingerprint(&[checkout.commit.as_bytes(), path.as_bytes()]))
     }
 
+    /// What is to be put right in a checkout, whatever commit it shall be at.
+    fn untidy(&self, path: &Path, checkout: &Checkout, facts: &Facts) -> Result<Vec<GitChange>> {
+        let mut changes = Vec::new();
+        if let Some((from, to)) = self.other_group(path, facts)? {
+            changes.push(GitChange::Group { from, to });
+        }
+        let refuses = self.local_changes == LocalChanges::Fail;
+        if let Some(commit) = &checkout.unfinished {
+            changes.push(GitChange::Finish { commit: commit.clone() });
+        } else if refuses && !checkout.modified.is_empty() {
+            return Err(modified_error(&checkout.modified));
+        } else if refuses && checkout.has_own_commits {
+            return Err(own_commits_error(&checkout.commit));
+        } else if !checkout.modified.is_empty() || checkout.has_own_commits {
+            changes.push(GitChange::PutAside);
+        }
+        if checkout.origin.as_deref() != Some(&self.url) {
+            let from = checkout.origin.clone().unwrap_or_else(|| "nowhere".to_owned());
+            changes.push(GitChange::Origin { from, to: self.url.clone() });
+        }
+        Ok(changes)
+    }
+
     /// The group of what is there and the one it shall have, where they differ.
-    fn other_group(&self, facts: &Facts) -> Result<Option<(String, String)>> {
-        let (Some(name), Some(there)) = (&self.group, facts.look(&self.path)?) else { return Ok(None) };
+    fn other_group(&self, path: &Path, facts: &Facts) -> Result<Option<(String, String)>> {
+        let (Some(name), Some(there)) = (&self.group, facts.look(path)?) else { return Ok(None) };
         let group = facts.group(name)?.ok_or_else(|| {
             Error::new(Kind::Missing, format!("there is no group `{name}`")).hint("make it with a `group` step before this one")
         })?;

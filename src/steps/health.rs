@@ -11,7 +11,7 @@ use crate::host::guard::{Guard, UserProgram};
 use crate::host::network::{HttpWish, Probe};
 use crate::host::{Answer, Facts, Host};
 use crate::step::fields::{AbsolutePath, Span};
-use crate::step::{Finding, Patience, Step, Thing, Touches};
+use crate::step::{Finding, Patience, Proof, Step, Thing, Touches};
 
 /// How much of a dead unit's journal the error shows.
 const TAIL: usize = 40;
@@ -20,6 +20,16 @@ const TAIL: usize = 40;
 ///
 /// A refused connection or a wrong answer means "not yet", until `ready_within` is over. With `unit`, a unit that is dead or
 /// dies again and again ends the wait at once, with the tail of its journal.
+///
+/// With `rollback`, the step is the judge of a `git` step with `releases`: the release that it sees healthy is the one to go back
+/// to. Where a newer one fails, here or already at the start of `unit`, the last healthy release is linked and `unit` restarted, the
+/// run fails and says both why and whether the old one is healthy again; nothing else is undone. A candidate that ran in a slot
+/// is stopped instead, and the live release stays. The revision that failed is not deployed again until the branch moves, or `agent
+/// run --retry-revision` asks for it; `agent status` shows it.
+///
+/// ```yaml
+/// - health: { http: http://localhost:8000/health, unit: app.service, rollback: code }
+/// ```
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
@@ -47,6 +57,9 @@ pub struct Health {
     /// The unit that is being waited for.
     #[serde(default)]
     unit: Option<String>,
+    /// The id of the `git` step whose release is on trial here; `unit` is what runs it.
+    #[serde(default)]
+    rollback: Option<String>,
     /// How long it may take until it is healthy; 60 seconds unless told.
     #[serde(default)]
     ready_within: Option<Span>,
@@ -150,7 +163,8 @@ impl Step for Health {
     type Change = Wait;
 
     fn touches(&self) -> Touches {
-        let mut touches = Touches::nothing().read_user(self.run_as.as_deref());
+        let named: Vec<String> = self.rollback.iter().cloned().collect();
+        let mut touches = Touches::nothing().read_user(self.run_as.as_deref()).after(&named);
         if let Some(unit) = self.unit() {
             touches = touches.read(Thing::Unit(unit));
         }
@@ -183,6 +197,9 @@ impl Step for Health {
         if self.run_as.is_some() && self.command.is_none() {
             problems.push("`run_as` belongs to `command`".into());
         }
+        if self.rollback.is_some() && self.unit.is_none() {
+            problems.push("`rollback` needs `unit`: the unit that is restarted with the last healthy release".into());
+        }
         problems
     }
 
@@ -211,6 +228,10 @@ impl Step for Health {
             every: self.every.map_or(every, |span| span.0.max(Duration::from_millis(10))),
             hold: self.healthy_for.map_or(Duration::ZERO, |span| span.0),
         }
+    }
+
+    fn proves(&self) -> Option<Proof> {
+        Some(Proof { of: self.rollback.clone()?, unit: self.unit()? })
     }
 
     fn evidence(&self, facts: &Facts) -> Vec<String> {
@@ -293,9 +314,18 @@ mod tests {
             "{ tcp: 'a:1', status: 200 }",
             "command: []",
             "{ tcp: 'a:1', run_as: bob }",
+            "{ tcp: 'a:1', rollback: code }",
         ] {
             assert!(!serde_yaml::from_str::<Health>(wrong).is_ok_and(|step| step.problems().is_empty()), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_judge_comes_after_what_it_judges() {
+        let judge = step("{ tcp: 'localhost:1', unit: app, rollback: code }");
+        assert_eq!(Step::touches(&judge).after, ["code"]);
+        assert_eq!(Step::proves(&judge), Some(Proof { of: "code".into(), unit: "app.service".into() }));
+        assert_eq!(Step::proves(&step("{ tcp: 'localhost:1', unit: app }")), None);
     }
 
     #[test]

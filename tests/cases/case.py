@@ -166,6 +166,7 @@ def different(what: str, wanted: str, found: str) -> str:
 def steady(text: str) -> str:
     """Output without what differs from run to run: durations, digests of this run, process ids."""
     text = re.sub(r"\b\d+(\.\d+)? ?(ms|s)\b", "N s", text)
+    text = re.sub(r"\b20\d\d-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC", "DATE", text)
     text = re.sub(r"\.bootstrap-agent\.[0-9a-f]+", ".bootstrap-agent.RANDOM", text)
     text = re.sub(r"\(pid \d+\)|process \d+", "process N", text)
     return re.sub(r"[ \t]+$", "", text, flags=re.M)

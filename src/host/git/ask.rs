@@ -8,6 +8,7 @@ use super::bring::Wish;
 use super::errand::{GitErrand, GitReply, Server};
 use super::look::{Place, look};
 use super::pins::Pins;
+use super::releases::Releases;
 use super::resolve::{Resolved, is_commit};
 use crate::error::{Context, Error, Kind, Result};
 use crate::host::as_user::Errand;
@@ -72,6 +73,23 @@ impl Facts {
         match self.errand(owner, &Errand::Git(GitErrand::Look { path: path.to_owned(), submodules }))? {
             GitReply::Place(place) => Ok(place),
             _ => Err(wrong_answer()),
+        }
+    }
+
+    /// Which releases stand at the place of an application, as its owner sees it.
+    ///
+    /// # Errors
+    /// `Denied` where we may not look.
+    pub fn releases(&self, owner: &str, place: &Path) -> Result<Releases> {
+        let ourselves = nix::unistd::geteuid();
+        match self.user(owner)? {
+            // What nobody has can own nothing yet.
+            None => Ok(Releases::default()),
+            Some(account) if !ourselves.is_root() && ourselves.as_raw() != account.uid => Releases::look(place),
+            Some(_) => match self.errand(owner, &Errand::Git(GitErrand::Releases { path: place.to_owned() }))? {
+                GitReply::Releases(releases) => Ok(releases),
+                _ => Err(wrong_answer()),
+            },
         }
     }
 
@@ -145,6 +163,15 @@ impl Host {
             let _: GitReply = self.errand_in(owner, group, &errand)?;
         }
         Ok(())
+    }
+
+    /// Removes these releases, and these leftovers of runs that were cut short.
+    ///
+    /// # Errors
+    /// Where something in one belongs to somebody else.
+    pub fn remove_releases(&self, owner: &str, place: &Path, names: &[String]) -> Result<()> {
+        let errand = GitErrand::RemoveReleases { path: place.to_owned(), names: names.to_vec() };
+        self.errand::<GitReply>(owner, &Errand::Git(errand)).map(drop)
     }
 
     /// Gives the whole checkout to this group.

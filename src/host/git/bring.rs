@@ -37,6 +37,8 @@ pub struct Wish {
     pub submodules: bool,
     /// Whether local changes are put aside.
     pub stash: bool,
+    /// Whether this is the place of releases, and one more is made there.
+    pub release: bool,
 }
 
 /// Asks the server what the revision means.

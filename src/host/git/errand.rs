@@ -11,6 +11,7 @@ use super::bring::{self, Wish};
 use super::hand_over::hand_over;
 use super::look::{self, Place};
 use super::pins::Pins;
+use super::releases::{self, Releases};
 use super::resolve::Resolved;
 use crate::error::{Context, Error, Kind, Result};
 use crate::secret::Secret;
@@ -42,6 +43,18 @@ pub enum GitErrand {
         /// The checkout as it shall be.
         wish: Wish,
     },
+    /// Which releases stand there?
+    Releases {
+        /// The place of the application.
+        path: PathBuf,
+    },
+    /// Remove these.
+    RemoveReleases {
+        /// The place of the application.
+        path: PathBuf,
+        /// Commits, and names of leftovers.
+        names: Vec<String>,
+    },
     /// Give it to the group that the helper is in.
     HandOver {
         /// The checkout.
@@ -56,6 +69,8 @@ pub enum GitReply {
     Place(Place),
     /// What the revision means.
     Resolved(Resolved),
+    /// Which releases stand there.
+    Releases(Releases),
     /// It is done.
     Done,
 }
@@ -130,8 +145,11 @@ impl GitErrand {
             Self::Bring { server, wish } => {
                 let name = wish.revision.as_deref().unwrap_or("HEAD");
                 let what = format!("fetching `{name}` from `{}`", server.url);
-                server.patiently(|access| bring::bring(wish, access)).map(GitReply::Resolved).doing(|| what)
+                let bring = if wish.release { releases::make } else { bring::bring };
+                server.patiently(|access| bring(wish, access)).map(GitReply::Resolved).doing(|| what)
             }
+            Self::Releases { path } => Releases::look(path).map(GitReply::Releases),
+            Self::RemoveReleases { path, names } => releases::remove(path, names).map(|()| GitReply::Done),
             Self::HandOver { path } => hand_over(path).map(|()| GitReply::Done),
         }
     }

@@ -17,6 +17,7 @@ mod look;
 mod mark;
 mod packet;
 mod pins;
+mod releases;
 mod resolve;
 mod revisions;
 mod ssh;
@@ -30,6 +31,7 @@ pub use checkout::{modified_error, own_commits_error};
 pub use errand::{GitErrand, GitReply, Server};
 pub use look::{Checkout, Place};
 pub use pins::Pins;
+pub use releases::{FOLDER as RELEASES, Releases};
 pub use resolve::{Resolved, is_commit};
 pub use revisions::Revisions;
 

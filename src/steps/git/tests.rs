@@ -9,7 +9,7 @@ use super::*;
 use crate::host::fakes::Machine;
 use crate::step::Value;
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+pub(super) fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "init.defaultBranch=main", "-c", "user.name=somebody", "-c", "user.email=somebody@localhost"])
         .args(arguments)
@@ -22,7 +22,7 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A machine, and on it a repository with one commit.
-fn machine() -> (Machine, PathBuf) {
+pub(super) fn machine() -> (Machine, PathBuf) {
     let machine = Machine::new().in_earnest(&[]);
     let work = machine.path("work");
     std::fs::create_dir_all(&work).unwrap();
@@ -31,14 +31,14 @@ fn machine() -> (Machine, PathBuf) {
     (machine, work)
 }
 
-fn commit(work: &Path, name: &str, content: &str) -> String {
+pub(super) fn commit(work: &Path, name: &str, content: &str) -> String {
     std::fs::write(work.join(name), content).unwrap();
     git(work, &["add", "--all"]);
     git(work, &["commit", "--quiet", "-m", name]);
     git(work, &["rev-parse", "HEAD"])
 }
 
-fn step(machine: &Machine, more: serde_json::Value) -> Git {
+pub(super) fn step(machine: &Machine, more: serde_json::Value) -> Git {
     let mut fields = json!({ "url": machine.path("work"), "path": machine.path("home/me/app"), "owner": "me" });
     let serde_json::Value::Object(more) = more else { panic!("{more}") };
     fields.as_object_mut().unwrap().extend(more);
@@ -46,7 +46,7 @@ fn step(machine: &Machine, more: serde_json::Value) -> Git {
 }
 
 /// Checks, applies every change, checks again in the same run, and gives the lines of the plan.
-fn settle(step: &Git, machine: &Machine) -> Result<Vec<String>> {
+pub(super) fn settle(step: &Git, machine: &Machine) -> Result<Vec<String>> {
     let facts = machine.facts();
     let host = Host::new(facts.clone());
     let found = step.check(&facts)?;
@@ -57,7 +57,7 @@ fn settle(step: &Git, machine: &Machine) -> Result<Vec<String>> {
     Ok(found.changes.iter().map(|planned| planned.change.to_string()).collect())
 }
 
-fn output(finding: &Finding<GitChange>, name: &str) -> Option<String> {
+pub(super) fn output(finding: &Finding<GitChange>, name: &str) -> Option<String> {
     match finding.outputs.get(name) {
         Some(Value::Known(value)) => value.as_str().map(ToOwned::to_owned),
         _ => None,

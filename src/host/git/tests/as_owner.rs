@@ -23,6 +23,7 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
         online: true,
         guards: false,
         stay_on_revision: false,
+        retry_revision: false,
         environment: indexmap::IndexMap::new(),
         state: "/nonexistent".into(),
         redactor: Redactor::new(),

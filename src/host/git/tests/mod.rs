@@ -121,6 +121,7 @@ impl Project {
             depth: 1,
             submodules: false,
             stash: false,
+            release: false,
         }
     }
 

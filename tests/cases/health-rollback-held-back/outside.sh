@@ -1,0 +1,1 @@
+../health-rollback/outside.sh
