@@ -1,11 +1,13 @@
 """Measures log shippers: catching up, compressed or not, idle, freshness, an outage, kill -9, and a rotation while stopped.
 
 A shipper is a folder of `shippers/` with a `command` and a `configuration`; their blanks `{config}`, `{state}`, `{pattern}`,
-`{endpoint}`, `{certificate}`, `{options}` are filled in, and the SDK's environment variables point at the sink. Every shipper goes
-through every measurement in the same run, one after the other.
+`{endpoint}`, `{certificate}`, `{options}`, `{recipe}` (the folder) and `{bin}` (where its `requirements.txt` is installed) are
+filled in, and the SDK's environment variables point at the sink. Every shipper goes through every measurement in the same run,
+one after the other.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shlex
@@ -72,6 +74,22 @@ class Sink:
             return answer.read()
 
 
+def programs(recipe: Path) -> Path:
+    """Where the programs of a shipper written in Python are: installed once, from its pinned requirements."""
+    wanted = recipe / "requirements.txt"
+    if not wanted.exists():
+        return Path("/usr/bin")
+    text = wanted.read_text()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bootstrap-agent" / "bench"
+    place = cache / f"{recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    if not (place / "complete").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        subprocess.run([place / "bin/pip", "install", "--quiet", "-r", wanted], check=True)
+        (place / "complete").touch()
+    return place / "bin"
+
+
 class Shipper:
     """One shipper with its state and the files it reads."""
 
@@ -81,8 +99,9 @@ class Shipper:
         self.files.mkdir(parents=True)
         (folder / "state").mkdir()
         blanks = {
-            "binary": binary, "config": str(folder / "configuration"), "state": str(folder / "state"), "pattern": f"{self.files}/*.log",
+            "recipe": str(recipe), "binary": binary, "config": str(folder / "configuration"), "state": str(folder / "state"), "pattern": f"{self.files}/*.log",
             "endpoint": f"https://localhost:{PORT}", "certificate": str(sink.certificate), "options": options,
+            "bin": str(programs(recipe)),
         }
         (folder / "configuration").write_text((recipe / "configuration").read_text().format(**blanks))
         self._command = shlex.split((recipe / "command").read_text().format(**blanks))
@@ -92,7 +111,7 @@ class Shipper:
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": "example", "AWS_ENDPOINT_URL": f"https://localhost:{PORT}", "SSL_CERT_FILE": str(self._sink.certificate),
-            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CA_BUNDLE": str(self._sink.certificate), "AWS_EC2_METADATA_DISABLED": "true",
         }
         log = (self.folder / "said").open("a")
         self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
