@@ -3,11 +3,15 @@
 import base64
 import json
 import shlex
+import time
 from pathlib import Path
 
 import pytest
 from instance import bootstrap, paths
 from scenario import answers, calls, until
+from systems import gallery, laws
+from systems.booted import Booted, boot_run
+from systems.system import System
 
 PLAYBOOK = paths.REPOSITORY / "playbooks" / "background-removal.yaml"
 UNIT = "background-removal.service"
@@ -22,11 +26,14 @@ def machine(lab, binary):
     aws = lab.aws.control()
     aws.clear_faults()
     aws.reset()
+    began = time.time()
     it = bootstrap.launch(lab, binary, PLAYBOOK)
     try:
         # User-data follows the run, so it is over when there is a verdict, or when there will never be one.
         it.wait_for_cloud_init(seconds=420)
         assert answers(aws, it.name), f"{it.read('/var/log/cloud-init-output.log')[-4000:]}\n{it.why()}"
+        run = boot_run(it)
+        gallery.record(PLAYBOOK.name, steps=run[0]["steps"], healthy=run[-1]["at"] / 1000 - began)
         yield it
     finally:
         it.destroy()
@@ -156,6 +163,11 @@ def test_the_second_run_has_nothing_to_do(machine, control):
     assert machine.exec(["systemctl", "show", "--property=MainPID,ExecMainStartTimestamp", UNIT]).stdout == before
     status = json.loads(as_service(machine, "agent status --json").stdout)
     assert status["trigger"] == "manual" and status["outcome"] == {"is": "converged"}, status
+    gallery.record(PLAYBOOK.name, again=status["milliseconds"] / 1000)
+
+
+def test_the_policy_is_what_it_needs(machine, lab):
+    laws.the_policy_is_what_it_needs(Booted(System(PLAYBOOK.name), lab, machine, plan=None, began=0))
 
 
 def test_after_a_reboot_the_boot_run_converges_and_answers_nobody_twice(machine, control):

@@ -36,6 +36,11 @@ class Network:
         self.metadata = "169.254.169.254"
         self._outside, self._inside = f"198.19.{index}.1", f"198.19.{index}.2"
 
+    @property
+    def host(self) -> str:
+        """This machine's own address, as instances reach it."""
+        return self._outside
+
     def up(self) -> None:
         """Makes namespace, bridge, uplink and masquerading."""
         mtu = _mtu()

@@ -112,7 +112,7 @@ def boot(lab: Lab, binary, system: System, created: bool = False) -> Iterator[Bo
     try:
         # User-data follows the run, so it is over when there is a verdict, or when there will never be one.
         machine.wait_for_cloud_init(seconds=system.patience)
-        events = _boot_run(machine)
+        events = boot_run(machine)
         ended = [event for event in events if event["event"] == "run_finished"]
         assert ended and ended[-1]["converged"], f"{machine.read('/var/log/cloud-init-output.log')[-6000:]}\n{machine.why()}"
         if system.hook:
@@ -138,7 +138,7 @@ def bare(lab: Lab, binary, role: str = "instance") -> Iterator[Agent]:
         machine.destroy()
 
 
-def _boot_run(machine: Machine) -> List[dict]:
+def boot_run(machine: Machine) -> List[dict]:
     """The record of the first run there was."""
     records = machine.exec(["sh", "-c", f"ls {STATE}/runs/* 2>/dev/null || true"]).stdout.split()
     text = machine.read(records[0]) if records else ""

@@ -51,12 +51,16 @@ class System:
     @property
     def policy(self) -> Dict[str, Any]:
         """The policy of the instance's role that the playbook's folder says is enough."""
-        return json.loads((self.playbook / "policy.json").read_text())
+        return json.loads(self._companion("policy.json").read_text())
 
     def examples(self) -> List[Dict[str, str]]:
         """The playbook's own example of its parameters, as `aws ssm put-parameter --cli-input-json` takes each."""
-        path = self.playbook / "parameters.json"
+        path = self._companion("parameters.json")
         return json.loads(path.read_text()) if path.exists() else []
+
+    def _companion(self, name: str) -> Path:
+        """What stands beside the playbook: in its folder, or with the name of its file before its own."""
+        return self.playbook / name if self.playbook.is_dir() else self.playbook.with_suffix(f".{name}")
 
     def create(self, lab: Lab) -> None:
         """Makes the account, from nothing."""

@@ -1,6 +1,7 @@
 """S4, ANB's video web server: Gunicorn behind Nginx beside Redis, in an Auto Scaling group."""
 
 import json
+import shutil
 
 import pytest
 from instance import paths
@@ -16,6 +17,7 @@ APPLICATION = paths.LAB / "apps" / "anb-video"
 HOME = "/home/appuser/MISO4204-Desarrollo_Nube"
 DATABASE = "sqlite:////home/appuser/anb.db?nolock=0&word=correct-horse-battery-staple"
 REDIS = "p@ss word/of the lab's queue"
+HEALTH = "health http://localhost:8080/health"
 UNITS = ("anb-web.service", "nginx.service", "redis-server.service")
 CLIP = b"not really a clip, but a web server does not look" * 100
 
@@ -33,6 +35,15 @@ def web(lab, binary):
     )
     with boot(lab, binary, system) as booted:
         yield booted
+
+
+@pytest.fixture(scope="module")
+def second_revision(web, tmp_path_factory):
+    """Somebody pushes."""
+    new = tmp_path_factory.mktemp("second") / "application"
+    shutil.copytree(APPLICATION, new)
+    (new / "REVISION").write_text("2\n")
+    web.lab.bitbucket.push(REPOSITORY, new, "second revision")
 
 
 def test_the_dry_run_told_the_truth(web):
@@ -95,19 +106,22 @@ def test_the_second_run_has_nothing_to_do(web):
     assert restarted == set()
 
 
-def test_a_new_commit_restarts_the_application_and_nothing_else(web, tmp_path):
-    new = tmp_path / "new"
-    new.mkdir()
-    for path in APPLICATION.iterdir():
-        if path.is_file():
-            (new / path.name).write_bytes(path.read_bytes())
-    (new / "REVISION").write_text("2\n")
-    web.lab.bitbucket.push(REPOSITORY, new, "second revision")
+def test_the_timer_repairs_what_drifted_and_leaves_the_revision(web, second_revision):
+    web.sh("echo '# by hand' >>/etc/nginx/nginx.conf; systemctl stop redis-server.service")
+    with web.restarts(*UNITS) as restarted:
+        run = web.run("--trigger", "timer")
+    assert run.code == 0 and restarted == {"redis-server.service"}, (run, restarted)
+    assert {"redis", "nginx-settings"} <= changed(run) <= {"redis", "nginx-settings", "nginx", HEALTH}, run
+    assert "by hand" not in web.machine.read("/etc/nginx/nginx.conf")
+    assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "1"
+
+
+def test_a_new_commit_restarts_the_application_and_nothing_else(web, second_revision):
     assert web.dry_run().endings["code"] == "would_change"
     with web.restarts(*UNITS) as restarted:
         run = web.run()
     assert run.code == 0 and restarted == {"anb-web.service"}, (run, restarted)
-    assert changed(run) - {"health http://localhost:8080/health"} == {"code", "app"}, run
+    assert changed(run) - {HEALTH} == {"code", "app"}, run
     assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "2"
 
 

@@ -6,7 +6,10 @@ import pytest
 import yaml
 
 from . import gallery, policy
-from .system import GALLERY
+from .system import GALLERY, System
+
+
+EXAMPLES = sorted([*GALLERY.glob("*/parameters.json"), *GALLERY.glob("*.parameters.json")])
 
 
 def playbooks():
@@ -30,7 +33,13 @@ def test_every_system_is_in_the_gallery():
     assert missing == []
 
 
-@pytest.mark.parametrize("path", sorted(GALLERY.glob("*/parameters.json")), ids=lambda path: path.parent.name)
+def test_every_system_says_what_its_role_must_allow():
+    for name, path in playbooks().items():
+        system = System(name if path.name == "playbook.yaml" else path.name)
+        assert system.policy["Statement"], name
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(GALLERY)))
 def test_an_example_of_parameters_is_what_the_command_line_takes(path):
     for one in json.loads(path.read_text()):
         assert set(one) <= {"Name", "Type", "Value", "Description"} and one["Type"] in ("String", "SecureString"), one

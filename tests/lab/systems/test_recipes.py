@@ -7,10 +7,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from instance import paths
 from instance.web import Web
 from scenario import until
 
 from .booted import bare
+from .container_image import archive
+from .registry import Registry
 from .system import GALLERY
 
 pytestmark = pytest.mark.full
@@ -170,12 +173,40 @@ def test_of_two_migrations_at_once_one_works_and_the_other_finds_it_done(agent, 
     assert sh(agent, "runuser -u postgres -- psql -At -c \"select count(*) from pg_locks where locktype = 'advisory'\"") == "0\n"
 
 
-def test_a_container_is_planned_by_its_digest(agent):
-    # A registry is out of the lab's reach: what a dry-run tells is as far as it goes here. The system `container-apps` runs containers.
-    image = f"registry.internal/team/app@sha256:{'a' * 64}"
-    plan = run(agent, "container-by-digest", "--dry-run", "--set", f"image={image}")
-    assert plan.code == 10 and plan.endings["packages podman"] == "would_change", plan
-    assert plan.endings["settings"] == "would_change" and plan.endings["image"] == "unknown", plan
+APPLICATION = """
+import os
+VERSION, ENVIRONMENT = os.environ["VERSION"], os.environ["ENVIRONMENT"]
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": f"{VERSION} in {ENVIRONMENT}".encode()})
+"""
+
+
+def test_a_container_is_what_its_digest_says(lab, binary, tmp_path):
+    application = tmp_path / "application"
+    application.mkdir()
+    (application / "main.py").write_text(APPLICATION)
+    requirements = paths.LAB / "apps" / "container-apps" / "requirements.txt"
+    with Registry(lab.network.host) as registry, bare(lab, binary) as agent:
+        first, second = (registry.push("team/app", archive("app", version, application, requirements)) for version in ("1", "2"))
+        # The lab's registry has no certificate, and its kernel neither control groups for podman nor an overlay of overlays.
+        sh(agent, "mkdir -p /etc/containers/registries.conf.d")
+        agent.put(f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n', "/etc/containers/registries.conf.d/lab.conf")
+        agent.put('[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n',
+                  "/etc/containers/storage.conf")
+        answer = "curl --silent --fail --retry 20 --retry-connrefused --retry-all-errors http://127.0.0.1:8080/"
+        settles(agent, "container-by-digest", "--set", "cgroups=disabled", "--set", f"image={first}")
+        assert sh(agent, answer) == "1 in prod"
+        running = invocation(agent, "app.service")
+        # Its tag would be the same; its digest is another.
+        changed = run(agent, "container-by-digest", "--set", "cgroups=disabled", "--set", f"image={second}")
+        assert changed.code == 0 and invocation(agent, "app.service") != running, f"{changed!r}"
+        assert sh(agent, answer) == "2 in prod"
+        wrong = f"{first.partition('@')[0]}@sha256:{'a' * 64}"
+        refused = run(agent, "container-by-digest", "--set", "cgroups=disabled", "--set", f"image={wrong}")
+        assert refused.code == 1 and refused.endings["image"] == "failed", f"{refused!r}"
+        assert sh(agent, answer) == "2 in prod"
 
 
 def test_a_private_authority_is_trusted_and_the_proxy_is_everybodys(lab, binary):
