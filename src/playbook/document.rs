@@ -13,12 +13,12 @@ use super::expression;
 use super::frame::{Frame, Halt};
 use super::names::Declared;
 use super::node::{Node, NodeKind};
+use super::parts::{Item, Part, Parts};
 use super::shape::{Shape, did_you_mean};
 use super::source::Source;
 use super::value::{Content, Value};
-use super::{
-    Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, log_rules, secrets, vars, yaml,
-};
+use super::vars::{self, Giver};
+use super::{Converge, Lifecycle, OnFailure, Overrides, Playbook, Problem, Problems, Scope, advice, log_rules, secrets, yaml};
 use crate::host::documents::Beside;
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
@@ -110,15 +110,12 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
         declared: Arc::new(Declared { secrets: secrets.kinds(), ..Declared::default() }),
         beside: text.beside,
     };
-    let vars = vars::resolve(root.member("vars"), overrides, &bare, &scope, &mut problems);
-    let steps: &[Node] = match root.member("steps").map(|node| &node.kind) {
-        Some(NodeKind::List(steps)) => steps,
-        _ => &[],
-    };
-    let ids = ids(steps, &source, &mut problems);
-    let declared = Declared { vars: vars.names, secrets: secrets.kinds(), steps: ids };
-    let frame = Arc::new(Frame { declared: Arc::new(declared), ..bare });
+    let vars = vars::resolve(root.member("vars"), &Giver::CommandLine(overrides), &bare, &scope, &mut problems);
     scope.vars = vars.values;
+    let steps = steps_of(&root, &source, &mut problems);
+    let declared = Declared { vars: vars.names, ..(*bare.declared).clone() };
+    let part = Parts::new(&scope, &mut problems).read(steps, Arc::clone(&source), declared, bare.beside);
+    let frame = Arc::clone(&part.frame);
 
     let settings = settings(&root, &frame, &scope, &mut problems);
     requires(&settings, &root, &source, &mut problems);
@@ -129,7 +126,8 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
         log_rules::check(node, &frame, &Evaluator::new(&scope, &frame.declared, Without::Unknown), &mut problems);
     }
     let env = root.member("env").map(|node| Block::<IndexMap<String, String>>::new(node, &frame, &mut problems));
-    let entries = entries(&root, steps, types, &frame, &scope, &mut problems);
+    let mut entries = Vec::new();
+    read_entries(&part, types, &scope, &mut entries, &mut problems);
     if !problems.is_empty() {
         // Stable: problems without a place (the command line) first, then by line.
         problems.sort_by(|a, b| a.position.cmp(&b.position));
@@ -162,7 +160,7 @@ pub fn read(text: Text, overrides: &Overrides, types: &'static [StepType]) -> Re
 }
 
 /// Without the right version nothing else can be said about a document.
-fn version(root: &Node, source: &Source) -> Result<(), Problem> {
+pub fn version(root: &Node, source: &Source) -> Result<(), Problem> {
     match root.member("version") {
         None => Err(source.problem(root.mark, "`version` is missing").hint("begin with `version: 1`")),
         Some(node) if node.text() == Some(VERSION) => Ok(()),
@@ -183,19 +181,14 @@ fn unknown_keys(root: &Node, source: &Source, problems: &mut Vec<Problem>) {
     }
 }
 
-/// The ids of all steps, each once.
-fn ids(steps: &[Node], source: &Source, problems: &mut Vec<Problem>) -> Vec<String> {
-    let mut seen: IndexMap<String, usize> = IndexMap::new();
-    for id in steps.iter().filter_map(|step| step.member("id")) {
-        let Some(text) = id.text() else { continue };
-        if let Some(line) = seen.get(text) {
-            let problem = source.problem(id.mark, format!("the id `{text}` is here twice; first in line {line}"));
-            problems.push(problem.hint("ids are how steps name each other; choose another"));
-        } else {
-            seen.insert(text.to_owned(), id.mark.line);
-        }
+/// The list of steps, of this file or of one that is included.
+pub fn steps_of<'n>(root: &'n Node, source: &Source, problems: &mut Vec<Problem>) -> &'n [Node] {
+    match root.member("steps").map(|node| (&node.kind, node)) {
+        None => problems.push(source.problem(root.mark, "`steps` is missing")),
+        Some((NodeKind::List(steps), _)) => return steps,
+        Some((_, node)) => problems.push(source.problem(node.mark, format!("`steps` is a list, not {}", node.noun()))),
     }
-    seen.into_keys().collect()
+    &[]
 }
 
 fn settings(root: &Node, frame: &Frame, scope: &Scope, problems: &mut Vec<Problem>) -> Settings {
@@ -244,29 +237,22 @@ fn requires(settings: &Settings, root: &Node, source: &Source, problems: &mut Ve
     }
 }
 
-fn entries(
-    root: &Node,
-    steps: &[Node],
-    types: &'static [StepType],
-    frame: &Arc<Frame>,
-    scope: &Scope,
-    problems: &mut Vec<Problem>,
-) -> Vec<Entry> {
-    match root.member("steps") {
-        None => problems.push(frame.source.problem(root.mark, "`steps` is missing")),
-        Some(node) if !matches!(node.kind, NodeKind::List(_)) => {
-            problems.push(frame.source.problem(node.mark, format!("`steps` is a list, not {}", node.noun())));
-        }
-        Some(_) => {}
-    }
-    let mut entries = Vec::new();
+/// The steps of a file and of those that it includes, in order.
+fn read_entries(part: &Part, types: &'static [StepType], scope: &Scope, entries: &mut Vec<Entry>, problems: &mut Vec<Problem>) {
     let mut earlier = Vec::new();
-    for (index, node) in steps.iter().enumerate() {
-        let document = entry::Read { frame, types, scope, earlier: &earlier };
-        entries.extend(entry::read(index + 1, node, &document, problems));
-        earlier.extend(node.member("id").and_then(Node::text).map(str::to_owned));
+    for item in &part.items {
+        match item {
+            Item::Step(node) => {
+                let document = entry::Read { frame: &part.frame, types, scope, earlier: &earlier };
+                entries.extend(entry::read(entries.len() + 1, node, &document, problems));
+                earlier.extend(node.member("id").and_then(Node::text).map(str::to_owned));
+            }
+            Item::Included(name, inner) => {
+                read_entries(inner, types, scope, entries, problems);
+                earlier.extend(inner.known_outside(name));
+            }
+        }
     }
-    entries
 }
 
 #[cfg(test)]

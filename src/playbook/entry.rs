@@ -150,7 +150,10 @@ impl Entry {
         if !typed.has_secrets {
             problems.extend(typed.step.problems().into_iter().map(|message| self.own(message)));
         }
-        for id in typed.step.touches().after.iter().filter(|id| !earlier.contains(id)) {
+        let namespace = &self.frame.declared.namespace;
+        let after = typed.step.touches().after;
+        let named: Vec<&str> = after.iter().map(|id| id.strip_prefix(namespace.as_str()).unwrap_or(id)).collect();
+        for id in named.into_iter().filter(|id| !earlier.iter().any(|known| known == id)) {
             let hint = super::shape::did_you_mean(id, earlier.iter().map(String::as_str));
             let mark = place_of(&self.fields, id).unwrap_or(self.fields.mark);
             let problem = self.frame.source.problem(mark, format!("there is no step `{id}` above this one"));
@@ -186,9 +189,21 @@ impl Entry {
             {
                 value = self.frame.template(path, node.mark, evaluator)?;
             }
+            if self.shape.field_says(&key.text, read::STEPS) {
+                self.name_in_full(&mut value);
+            }
             members.push((key.clone(), value));
         }
         Ok(Value { mark: self.fields.mark, content: Content::Map(members) })
+    }
+
+    /// An included file names its own steps; the rest of the playbook knows them by longer ids.
+    fn name_in_full(&self, value: &mut Value) {
+        match &mut value.content {
+            Content::Plain(id) | Content::Text(id) => *id = self.frame.declared.full_id(id),
+            Content::List(items) => items.iter_mut().for_each(|item| self.name_in_full(item)),
+            _ => {}
+        }
     }
 }
 

@@ -97,10 +97,10 @@ fn make_environment() -> Environment<'static> {
     environment
 }
 
-/// `steps.my-id.x` would be a subtraction; for the ids that are known it means `steps["my-id"].x`.
+/// `steps.my-id.x` would be a subtraction, `steps.base/code.x` a division; for the ids that are known it means `steps["my-id"].x`.
 pub fn with_ids_quoted<'i>(expression: &str, ids: impl IntoIterator<Item = &'i str>) -> String {
     let mut text = expression.to_owned();
-    let mut ids: Vec<&str> = ids.into_iter().filter(|id| id.contains('-')).collect();
+    let mut ids: Vec<&str> = ids.into_iter().filter(|id| id.contains(['-', '/'])).collect();
     // The longest first, so that `app` does not take the start of `app-code`.
     ids.sort_by_key(|id| std::cmp::Reverse(id.len()));
     for id in ids {
@@ -201,7 +201,11 @@ mod tests {
 
     #[test]
     fn known_ids_with_hyphens_may_be_dotted() {
-        let ids = ["code", "app-code", "app-code-2"];
+        let ids = ["code", "app-code", "app-code-2", "app-code/a", "base/code"];
+        assert_eq!(
+            with_ids_quoted("steps.base/code.x ~ steps.app-code/a.y", ids),
+            "steps[\"base/code\"].x ~ steps[\"app-code/a\"].y"
+        );
         assert_eq!(with_ids_quoted("steps.app-code.x - steps.code.y", ids), "steps[\"app-code\"].x - steps.code.y");
         assert_eq!(with_ids_quoted("steps.app-code-2.x", ids), "steps[\"app-code-2\"].x");
         assert_eq!(with_ids_quoted("steps.app-codes", ids), "steps.app-codes");

@@ -100,8 +100,8 @@ fn read(text: Text) -> Result<LogConfiguration, Problems> {
     let secrets = secrets::read(around("secrets"), &source, &mut problems);
     let declared = Declared { secrets: secrets.kinds(), ..Declared::default() };
     let bare = Frame { source: Arc::clone(&source), declared: Arc::new(declared), beside: text.beside };
-    let vars = vars::resolve(around("vars"), &Overrides::default(), &bare, &scope, &mut problems);
-    let declared = Declared { vars: vars.names, secrets: secrets.kinds(), steps: Vec::new() };
+    let vars = vars::resolve(around("vars"), &vars::Giver::CommandLine(&Overrides::default()), &bare, &scope, &mut problems);
+    let declared = Declared { vars: vars.names, secrets: secrets.kinds(), ..Declared::default() };
     let frame = Arc::new(Frame { declared: Arc::new(declared), ..bare });
     scope.vars = vars.values;
     secrets.check(&frame, &scope, &mut problems);

@@ -16,6 +16,7 @@ mod log_configuration;
 mod log_rules;
 mod names;
 mod node;
+mod parts;
 mod problem;
 mod schema;
 mod scope;

@@ -1,7 +1,11 @@
 //! Which names a playbook's expressions may use, checked before anything is evaluated.
 
-use indexmap::IndexMap;
+use std::sync::Arc;
 
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+
+use super::Scope;
 use super::shape::{closest, did_you_mean};
 
 /// The first words of names that are no variables.
@@ -29,14 +33,28 @@ pub struct Declared {
     pub vars: Vec<String>,
     /// The secrets block.
     pub secrets: IndexMap<String, SecretKind>,
-    /// The ids of all steps, in order.
+    /// The ids of all steps, in order, as this file names them.
     pub steps: Vec<String>,
+    /// What stands before these ids for the rest of the playbook, in a file that is included: `base/`.
+    pub namespace: String,
+    /// The values of its vars, in a file that is included. The playbook's own are in the scope.
+    pub own_vars: Option<Arc<IndexMap<String, Json>>>,
 }
 
 /// Why a name cannot be used, and what was probably meant.
 pub type Refusal = (String, Option<String>);
 
 impl Declared {
+    /// What the whole playbook calls the step that this file calls so.
+    pub fn full_id(&self, id: &str) -> String {
+        format!("{}{id}", self.namespace)
+    }
+
+    /// The values of the vars that this file sees.
+    pub fn values<'v>(&'v self, scope: &'v Scope) -> &'v IndexMap<String, Json> {
+        self.own_vars.as_deref().unwrap_or(&scope.vars)
+    }
+
     /// Whether reading this name may give a secret.
     pub fn touches_secret(&self, name: &str) -> bool {
         let mut words = name.split('.');
@@ -108,7 +126,8 @@ mod tests {
             ("deploy_key".to_owned(), SecretKind { is_map: false, secret: None }),
             ("public".to_owned(), SecretKind { is_map: false, secret: Some(false) }),
         ]);
-        let declared = Declared { vars: vec!["user".into()], secrets, steps: vec!["code".into(), "late".into()] };
+        let declared =
+            Declared { vars: vec!["user".into()], secrets, steps: vec!["code".into(), "late".into()], ..Declared::default() };
         let earlier = ["code".to_owned()];
         for (name, expected) in [
             ("usr", "unknown variable `usr`; did you mean `user`?"),

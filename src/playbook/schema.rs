@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Lifecycle;
 use super::document::{KEYS, Settings, VERSION};
 use super::entry::Common;
+use super::parts::INCLUDE;
 use super::secrets::Declaration;
 use crate::logs::settings::LogSettings;
 use crate::step::StepType;
@@ -65,16 +66,37 @@ fn step(types: &[StepType], generator: &mut SchemaGenerator) -> Json {
         properties.insert(step_type.kind.into(), whole);
         one_of.push(json!({ "required": [step_type.kind] }));
     }
+    properties.insert(INCLUDE.into(), include());
+    one_of.push(json!({ "required": [INCLUDE] }));
     let mut step = json!({
         "type": "object",
         "properties": properties,
         "patternProperties": { "^x-": true },
         "additionalProperties": false,
     });
-    if let (Some(step), false) = (step.as_object_mut(), one_of.is_empty()) {
+    if let Some(step) = step.as_object_mut() {
         step.insert("oneOf".into(), one_of.into());
     }
     step
+}
+
+/// The entry that is no step.
+fn include() -> Json {
+    json!({
+        "description": "The steps of another file, in this place; they are known as `NAME/ID`.",
+        "anyOf": [
+            { "type": "string" },
+            {
+                "type": "object",
+                "properties": {
+                    "file": { "type": "string", "description": "A file beside the playbook, with `version`, `vars` and `steps`." },
+                    "vars": { "type": "object", "description": "Values for its variables." },
+                },
+                "additionalProperties": false,
+                "required": ["file"],
+            },
+        ],
+    })
 }
 
 /// The schema of the one obvious field.

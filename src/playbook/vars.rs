@@ -30,31 +30,64 @@ pub struct Vars {
     pub names: Vec<String>,
 }
 
+/// Who gives values to the variables of a file.
+pub enum Giver<'g> {
+    /// Whoever runs the agent.
+    CommandLine(&'g Overrides),
+    /// An `include`, in the words of the file that it stands in.
+    Include {
+        /// Its `vars`.
+        vars: Option<&'g Node>,
+        /// Where it stands.
+        mark: Mark,
+        /// That file.
+        frame: &'g Frame,
+        /// The playbook's own names.
+        scope: &'g Scope,
+    },
+}
+
 /// A value somebody gave, and the text it is in.
 struct Given {
     node: Node,
     source: Arc<Source>,
+    worth: Worth,
+}
+
+/// What a given value comes to.
+enum Worth {
+    /// As it is written, in the names of the variables above.
+    Written,
+    /// This, found out in the names of another file; nothing where that was a problem.
+    Is(Option<Json>),
 }
 
 /// Resolves the vars in order, so that each may use those above it.
-pub fn resolve(block: Option<&Node>, overrides: &Overrides, frame: &Frame, scope: &Scope, problems: &mut Vec<Problem>) -> Vars {
+pub fn resolve(block: Option<&Node>, giver: &Giver<'_>, frame: &Frame, scope: &Scope, problems: &mut Vec<Problem>) -> Vars {
     let declared = declarations(block, &frame.source, problems);
     let names: Vec<String> = declared.iter().map(|var| var.name.clone()).collect();
-    let mut given = given(overrides, &declared, &frame.beside, problems);
+    let mut given = match giver {
+        Giver::CommandLine(overrides) => given(overrides, &declared, &frame.beside, problems),
+        Giver::Include { vars, frame, scope, .. } => given_by_include(*vars, &declared, frame, scope, problems),
+    };
     let mut scope = scope.clone();
     let mut above = Declared::default();
     for var in &declared {
         let value = match (given.swap_remove(&var.name), &var.default) {
             (Some(given), _) => Some(given),
-            (None, Some(node)) => Some(Given { node: node.clone(), source: Arc::clone(&frame.source) }),
+            (None, Some(node)) => Some(Given { node: node.clone(), source: Arc::clone(&frame.source), worth: Worth::Written }),
             (None, None) => {
-                problems.push(var.without_value(&frame.source));
+                problems.push(var.without_value(&frame.source, giver));
                 None
             }
         };
-        if let Some(Given { node, source }) = value {
+        if let Some(Given { node, source, worth }) = value {
             let frame = Frame { source, declared: Arc::new(above.clone()), beside: frame.beside.clone() };
-            if let Some(json) = value_of(&node, &frame, &scope, problems) {
+            let json = match worth {
+                Worth::Written => value_of(&node, &frame, &scope, problems),
+                Worth::Is(json) => json,
+            };
+            if let Some(json) = json {
                 problems.extend(var.refuses(&json, &node, &frame.source));
                 scope.vars.insert(var.name.clone(), json);
             }
@@ -74,11 +107,19 @@ struct Var {
 }
 
 impl Var {
-    fn without_value(&self, source: &Source) -> Problem {
+    fn without_value(&self, source: &Source, giver: &Giver<'_>) -> Problem {
         let about = self.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
         let choice = self.one_of.first().map_or("…", String::as_str);
-        let hint = format!("give it with `--set {}={choice}` or in a file with `--vars FILE`", self.name);
-        source.problem(self.mark, format!("the variable `{}`{about} has no value", self.name)).hint(hint)
+        match giver {
+            Giver::CommandLine(_) => {
+                let hint = format!("give it with `--set {}={choice}` or in a file with `--vars FILE`", self.name);
+                source.problem(self.mark, format!("the variable `{}`{about} has no value", self.name)).hint(hint)
+            }
+            Giver::Include { mark, frame, .. } => {
+                let message = format!("`{}` needs a value for its variable `{}`{about}", source.label, self.name);
+                frame.source.problem(*mark, message).hint(format!("give it here: `vars: {{ {}: {choice} }}`", self.name))
+            }
+        }
     }
 
     fn refuses(&self, value: &Json, node: &Node, source: &Source) -> Option<Problem> {
@@ -185,6 +226,8 @@ fn value_of(node: &Node, frame: &Frame, scope: &Scope, problems: &mut Vec<Proble
             problems.push(*problem);
             None
         }
+        // It is made of another one, of which it was told that it has no value.
+        Err(Halt::Unknown(_)) if frame.declared.vars.iter().any(|name| !frame.declared.values(scope).contains_key(name)) => None,
         Err(Halt::Unknown(_)) => {
             let problem =
                 frame.source.problem(node.mark, "a variable is fixed before the run, and this is known in the run only");
@@ -201,6 +244,31 @@ fn for_secrets(node: &Node, frame: &Frame, problems: &mut Vec<Problem>) {
             problems.push(problem.hint("variables are shown to everybody; use `secrets.…` in the step itself"));
         }
     });
+}
+
+/// What an `include` gives, by name.
+fn given_by_include(
+    vars: Option<&Node>,
+    declared: &[Var],
+    outer: &Frame,
+    scope: &Scope,
+    problems: &mut Vec<Problem>,
+) -> IndexMap<String, Given> {
+    let mut all = IndexMap::new();
+    let Some(vars) = vars.filter(|vars| !vars.is_empty()) else { return all };
+    if !matches!(vars.kind, NodeKind::Map(_)) {
+        problems.push(outer.source.problem(vars.mark, format!("`vars` is a map of names and values, not {}", vars.noun())));
+    }
+    for (key, node) in vars.members() {
+        if !declared.iter().any(|var| var.name == key.text) {
+            let problem = outer.source.problem(key.mark, format!("the file has no variable `{}`", key.text));
+            problems.push(Problem { hint: did_you_mean(&key.text, declared.iter().map(|var| var.name.as_str())), ..problem });
+            continue;
+        }
+        let worth = Worth::Is(value_of(node, outer, scope, problems));
+        all.insert(key.text.clone(), Given { node: node.clone(), source: Arc::clone(&outer.source), worth });
+    }
+    all
 }
 
 /// The overrides by name, the last one winning.
@@ -228,7 +296,7 @@ fn given(overrides: &Overrides, declared: &[Var], beside: &Beside, problems: &mu
         }
         for (key, node) in root.members() {
             if names().any(|name| name == key.text) {
-                all.insert(key.text.clone(), Given { node: node.clone(), source: Arc::clone(&source) });
+                all.insert(key.text.clone(), Given { node: node.clone(), source: Arc::clone(&source), worth: Worth::Written });
             } else if !key.text.starts_with("x-") {
                 let problem = source.problem(key.mark, format!("the playbook has no variable `{}`", key.text));
                 problems.push(Problem { hint: did_you_mean(&key.text, names()), ..problem });
@@ -284,7 +352,9 @@ fn set(var: &Var, text: &str) -> Result<Given, Vec<Problem>> {
     let word = !text.starts_with(['[', '{', '"', '\'']);
     if is_text || word {
         let node = Node { mark, kind: NodeKind::Scalar { text: text.to_owned(), plain: !is_text } };
-        return Ok(Given { node, source });
+        return Ok(Given { node, source, worth: Worth::Written });
     }
-    yaml::read(&source, text).map(|node| Given { node, source: Arc::clone(&source) }).map_err(|found| found.0)
+    yaml::read(&source, text)
+        .map(|node| Given { node, source: Arc::clone(&source), worth: Worth::Written })
+        .map_err(|found| found.0)
 }

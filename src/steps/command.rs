@@ -44,6 +44,7 @@ pub struct Command {
     only_if: Option<Program>,
     /// Ids of earlier steps: runs when what they stand for is not what it last ran with.
     #[serde(default)]
+    #[schemars(extend("x-steps" = true))]
     on_change: Vec<String>,
     /// Only looks: runs at every check, changes nothing, and gives `stdout` and `exit_code`.
     #[serde(default)]

@@ -29,9 +29,11 @@ pub struct Service {
     masked: Option<bool>,
     /// Ids of earlier steps: a change in what they stand for restarts it.
     #[serde(default)]
+    #[schemars(extend("x-steps" = true))]
     restart_on: Vec<String>,
     /// Ids of earlier steps: a change in what they stand for lets it read its configuration again.
     #[serde(default)]
+    #[schemars(extend("x-steps" = true))]
     reload_on: Vec<String>,
 }
 

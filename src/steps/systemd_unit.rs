@@ -44,9 +44,11 @@ pub struct SystemdUnit {
     state: Option<Running>,
     /// Ids of earlier steps: a change in what they stand for restarts it.
     #[serde(default)]
+    #[schemars(extend("x-steps" = true))]
     restart_on: Vec<String>,
     /// Ids of earlier steps: a change in what they stand for lets it read its configuration again.
     #[serde(default)]
+    #[schemars(extend("x-steps" = true))]
     reload_on: Vec<String>,
     /// The section `[Unit]`.
     #[serde(default, rename = "Unit")]

@@ -222,10 +222,7 @@ fn every_problem_of_a_step_is_told_with_its_place() {
         ),
         ("- shout: [a]\n  neds: []\n", "6:3 unknown key `neds`; did you mean `needs`?"),
         ("- note:\n  path: /a\n", "6:3 unknown key `path`; `path` belongs under `note:`; indent it"),
-        (
-            "- include: { file: x }\n",
-            "5:3 `include` is not supported by this version of the agent; write the shared steps out here",
-        ),
+        ("- include: { fil: x }\n", "5:14 unknown key `fil`; did you mean `file`?"),
         ("- note: /a\n", "5:9 `note` takes a map of fields, not text"),
         ("- note: {path: a}\n", "5:16 `a` cannot stand here; it must be an absolute path without `..`"),
         (

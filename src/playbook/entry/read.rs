@@ -23,6 +23,9 @@ pub const TEMPLATE: &str = "x-template";
 /// The annotation of a field that may name a file beside the playbook.
 pub const BESIDE: &str = "x-beside";
 
+/// The annotation of a field whose texts are the ids of steps.
+pub const STEPS: &str = "x-steps";
+
 /// What every step may say beside its type.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -95,17 +98,21 @@ pub fn read(number: usize, node: &Node, document: &Read<'_>, problems: &mut Vec<
         Names::Several(names) => names,
     });
     check_needs(node.member("needs"), needs.as_deref().unwrap_or_default(), document, problems);
+    let full = |id: String| document.frame.declared.full_id(&id);
+    let needs = needs.map(|names| names.into_iter().map(full).collect());
     check_templates(&fields, &shape, document, &mut uses, problems);
     check_files(&fields, &shape, document, problems);
 
     let mut value = document.frame.unevaluated(&fields);
     problems.extend(document.frame.fit(&shape, &mut value).err().map(|found| found.0).unwrap_or_default());
+    let mut uses: Vec<String> = uses.into_iter().map(full).collect();
     uses.sort_unstable();
     uses.dedup();
-    let label = common.name.or_else(|| common.id.clone()).unwrap_or_else(|| label(step_type, &fields, document));
+    let id = common.id.map(full);
+    let label = common.name.or_else(|| id.clone()).unwrap_or_else(|| label(step_type, &fields, document));
     let entry = Entry {
         number,
-        id: common.id,
+        id,
         label,
         step_type,
         needs,
@@ -151,10 +158,6 @@ fn the_type<'n>(
     let mut fell_out = false;
     for key in &unknown {
         let problem = match (&found, key.text.as_str()) {
-            (_, "include") => {
-                let problem = source.problem(key.mark, "`include` is not supported by this version of the agent");
-                problem.hint("write the shared steps out here")
-            }
             (Some((step_type, ..)), text) => {
                 let shape = Shape::made_by(|generator| step_type.schema(generator));
                 let problem = source.problem(key.mark, format!("unknown key `{text}`"));

@@ -145,7 +145,7 @@ impl At {
             }),
             "os" if scope.values.os.is_null() => Some(self.unknown("cannot tell what the operating system is")),
             "os" => Some(Value::from(Serde(&scope.values.os))),
-            _ => match scope.vars.get(key) {
+            _ => match self.names.declared.values(scope).get(key) {
                 Some(value) => Some(Value::from(Serde(value))),
                 None => self.missing_variable(key),
             },
@@ -155,6 +155,10 @@ impl At {
     /// Functions are asked for here first, so only a name that is no function is missing.
     fn missing_variable(&self, key: &str) -> Option<Value> {
         match self.names.declared.check(key, &[]) {
+            // That it has none was told where it is declared, and is the only thing that is wrong.
+            Ok(()) if self.names.declared.vars.iter().any(|var| var == key) => {
+                Some(self.unknown(&format!("the variable `{key}` has no value")))
+            }
             Ok(()) => None,
             Err((message, _)) => self.missing(message),
         }
@@ -206,6 +210,7 @@ impl At {
     }
 
     fn step(&self, id: &str) -> Value {
+        let id = &self.names.declared.full_id(id);
         if self.names.scope.steps.contains_key(id) {
             at(&self.names, Place::Outputs(id.to_owned()))
         } else {

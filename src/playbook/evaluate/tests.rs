@@ -40,6 +40,7 @@ fn declared() -> Arc<Declared> {
         vars: vec!["user".into(), "port".into(), "names".into()],
         secrets: IndexMap::from([("key".into(), kind(false)), ("all".into(), kind(true)), ("blob".into(), kind(false))]),
         steps: vec!["my-code".into(), "skipped".into()],
+        ..Declared::default()
     })
 }
 
