@@ -4,6 +4,7 @@
     booted.py    its instance: a dry-run on a twin, the boot, and later runs
     laws.py      what is true of every one: the dry-run told the truth, the second run has nothing to do, the policy is enough
     policy.py    which calls a playbook's `policy.json` allows
+    client.py    somebody outside who asks all along, and counts what was no answer
     gallery.py   what was measured, and the table made from it: `tests/lab/python -m systems.gallery`
 
 A test file makes a `System`, boots it in a fixture of module scope, and adds what only this system has:

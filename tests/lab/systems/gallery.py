@@ -11,7 +11,7 @@ from instance import paths
 
 README = paths.REPOSITORY / "playbooks" / "README.md"
 _BEGIN, _END = "<!-- measured: ", "<!-- end of what was measured -->"
-_HEAD = ["| system | steps | power-on to healthy | second run |", "|---|---:|---:|---:|"]
+_HEAD = ["| system | steps | power-on to healthy | second run | no answer while it changes |", "|---|---:|---:|---:|---:|"]
 
 
 def record(name: str, **measured: float) -> None:
@@ -45,7 +45,8 @@ def rewritten(text: str) -> str:
 
 def _row(name: str, measured: Dict[str, float]) -> str:
     link = f"[{Path(name).stem}]({name}{'' if name.endswith('.yaml') else '/playbook.yaml'})"
-    return f"| {link} | {measured['steps']} | {measured['healthy']:.0f} s | {measured['again']:.1f} s |"
+    errors = f"{measured['errors']:.1f} s" if "errors" in measured else "–"
+    return f"| {link} | {measured['steps']} | {measured['healthy']:.0f} s | {measured['again']:.1f} s | {errors} |"
 
 
 def _folder() -> Path:

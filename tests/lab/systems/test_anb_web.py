@@ -6,8 +6,9 @@ import shutil
 import pytest
 from instance import paths
 
-from . import laws
+from . import gallery, laws
 from .booted import boot, changed
+from .client import Client
 from .system import System
 
 pytestmark = pytest.mark.full
@@ -116,13 +117,24 @@ def test_the_timer_repairs_what_drifted_and_leaves_the_revision(web, second_revi
     assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "1"
 
 
-def test_a_new_commit_restarts_the_application_and_nothing_else(web, second_revision):
+def test_a_new_commit_takes_over_and_nobody_is_refused(web, second_revision):
     assert web.dry_run().endings["code"] == "would_change"
+    with web.restarts(*UNITS) as restarted, Client(f"http://{web.machine.address}:8080/health") as client:
+        run = web.run()
+    assert run.code == 0 and restarted == set(), (run, restarted)
+    assert changed(run) - {HEALTH} == {"code", "app"}, run
+    assert client.answered and client.refused == 0, client.seconds
+    gallery.record("anb-web", errors=client.seconds)
+    assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "2"
+
+
+def test_a_rotated_secret_restarts_the_application_and_nothing_else(web):
+    name = "/anb-video/prod/database-url"
+    web.aws.boto("ssm").put_parameter(Name=name, Value=DATABASE.replace("anb.db", "new.db"), Type="SecureString", Overwrite=True)
     with web.restarts(*UNITS) as restarted:
         run = web.run()
-    assert run.code == 0 and restarted == {"anb-web.service"}, (run, restarted)
-    assert changed(run) - {HEALTH} == {"code", "app"}, run
-    assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "2"
+    assert run.code == 0 and changed(run) - {HEALTH} == {"settings", "app"} and restarted == {"anb-web.service"}, (run, restarted)
+    assert web.sh("ls /home/appuser/new.db")
 
 
 def test_a_changed_limit_is_reloaded_and_interrupts_nobody(web):

@@ -53,7 +53,7 @@ def test_a_row_is_replaced_and_the_others_stay(tmp_path, monkeypatch):
     assert list(gallery.rows(gallery.rewritten(text))) == ["b"]
     gallery.record("a", again=0.26)
     new = gallery.rewritten(text)
-    assert gallery.rows(new)["a"] == "| [a](a/playbook.yaml) | 3 | 12 s | 0.3 s |"
+    assert gallery.rows(new)["a"] == "| [a](a/playbook.yaml) | 3 | 12 s | 0.3 s | – |"
     assert gallery.rows(new)["b"] == gallery.rows(text)["b"] and new.startswith("# A\n") and new.endswith("\nB\n")
     assert gallery.rewritten(new) == new
 
