@@ -54,6 +54,7 @@ def quiz(lab, binary, authority):
         objects={f"{BUCKET}/keys/tls.crt": certificate, f"{BUCKET}/keys/tls.key": key},
         repositories={REPOSITORY: (SOURCE, "main")},
         role=NAME,
+        patience=2000,
     )
     with boot(lab, binary, system) as booted:
         yield booted
