@@ -11,12 +11,14 @@ use super::event::Teller;
 use crate::error::{Error, Kind, Result};
 use crate::host::aws::{Aws, Fetched, SecretSource};
 use crate::host::inputs::read_mapping;
-use crate::host::instance::{Discovery, Instance, os_values};
+use crate::host::instance::{Discovery, Instance, looks_like_ec2, os_values};
 use crate::playbook::{InstanceValues, Playbook, Scope};
 use crate::secret::{SHORTEST_SEARCHED, Secret, Sensitive};
 
-/// A dry-run asks the metadata service once, for this long.
+/// A dry-run asks the metadata service once, for this long: in an office nobody may be there to answer.
 const GLANCE: Duration = Duration::from_millis(50);
+/// The same where somebody is there for certain, and may be busy.
+const LOOK: Duration = Duration::from_millis(900);
 /// A run waits this long for it: on some images the network comes up late.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -46,7 +48,12 @@ impl Surroundings {
                 None => Ok(Self { values, instance: None, absent: Some("`--facts` stands in for it".to_owned()) }),
             };
         }
-        let found = Instance::discover(runtime, if dry_run { GLANCE } else { PATIENCE });
+        let patience = match dry_run {
+            true if looks_like_ec2() => LOOK,
+            true => GLANCE,
+            false => PATIENCE,
+        };
+        let found = Instance::discover(runtime, patience);
         let (instance, absent) = match found {
             Ok(Discovery::Known(instance)) => (Some(*instance), None),
             Ok(Discovery::Absent(why)) => (None, Some(why)),

@@ -64,6 +64,17 @@ impl Facts {
         }
     }
 
+    /// Says so when something new at this path would have no directory to be in, before anybody tries to write it.
+    ///
+    /// # Errors
+    /// `Missing`; as [`Facts::look`].
+    pub fn require_directory_for(&self, path: &Path) -> Result<()> {
+        match path.parent().filter(|parent| *parent != Path::new("/")) {
+            Some(parent) if self.look(parent)?.is_none() => Err(tree::no_directory_for(path)),
+            _ => Ok(()),
+        }
+    }
+
     /// The content of the file at this path; `None` where there is none.
     ///
     /// # Errors

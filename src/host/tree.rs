@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::new_folder::NewFolder;
 pub use self::stamp::{Digested, Stamp};
+pub(super) use self::walk::no_directory_for;
 use super::files::FileFacts;
 use crate::error::{Error, Result};
 

@@ -84,6 +84,9 @@ impl Step for EnvFile {
         let wish = self.wish()?;
         let mut finding = Finding::done();
         facts.compare_into(&wish, &mut finding)?;
+        if finding.changes.iter().any(|planned| matches!(planned.change, FileChange::Create { .. })) {
+            facts.require_directory_for(&wish.path)?;
+        }
         finding.fingerprint = Some(wish.fingerprint());
         Ok(finding)
     }

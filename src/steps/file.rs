@@ -219,6 +219,9 @@ impl Step for File {
         match self.wish(facts)? {
             Wish::Held(wish) => {
                 facts.compare_into(&wish, &mut finding)?;
+                if finding.changes.iter().any(|planned| matches!(planned.change, FileChange::Write(Difference::Create { .. }))) {
+                    facts.require_directory_for(&path)?;
+                }
                 finding.fingerprint = Some(wish.fingerprint());
             }
             Wish::Fetched(wish) => {
@@ -226,7 +229,10 @@ impl Step for File {
                 match facts.compare_fetched(&wish)? {
                     None => {}
                     Some(Lacking::Attributes { from, to }) => finding.change(Difference::Attributes { path, from, to }.into()),
-                    Some(Lacking::Content) => finding.change(FileChange::Fetch { path, from: wish.origin }),
+                    Some(Lacking::Content) => {
+                        facts.require_directory_for(&path)?;
+                        finding.change(FileChange::Fetch { path, from: wish.origin });
+                    }
                 }
             }
             Wish::Unknown(why) => finding.unknown = Some(why),

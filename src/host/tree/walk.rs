@@ -97,12 +97,14 @@ pub fn parent_for_look(path: &Path) -> Result<Option<Place>, Stop> {
 
 /// The place of this path, to change what is there.
 pub fn parent_for_change(path: &Path) -> Result<Place, Stop> {
-    walk(path, For::Changing)?.ok_or_else(|| {
-        let parent = path.parent().unwrap_or(path);
-        Error::new(Kind::Missing, format!("there is no directory `{}`", parent.display()))
-            .hint("make it with a `directory` step before this one")
-            .into()
-    })
+    walk(path, For::Changing)?.ok_or_else(|| no_directory_for(path).into())
+}
+
+/// What is wrong with a path that has no directory to be in.
+pub fn no_directory_for(path: &Path) -> Error {
+    let parent = path.parent().unwrap_or(path);
+    Error::new(Kind::Missing, format!("there is no directory `{}`", parent.display()))
+        .hint("make it with a `directory` step before this one")
 }
 
 /// The place of this path; directories on the way are made.

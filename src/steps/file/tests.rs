@@ -28,6 +28,19 @@ fn content_is_written_and_removed() {
 }
 
 #[test]
+fn a_file_that_would_have_no_directory_is_missed_before_it_is_fetched_or_written() {
+    let machine = Machine::new();
+    let fetched = format!(r#""source": "https://example.com/tool", "sha256": "{}""#, Sha256::of(b"tool"));
+    for rest in [r#""content": "a""#, &fetched] {
+        let mut step = step(&machine, rest);
+        step.path = machine.path("none/target").to_str().unwrap().parse().unwrap();
+        let error = step.check(&machine.facts()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Missing);
+        assert!(error.to_string().contains("there is no directory"), "{error}");
+    }
+}
+
+#[test]
 fn a_secret_closes_the_file_and_is_not_shown() {
     let machine = Machine::new();
     let mut step = step(&machine, r#""template": """#);
