@@ -13,6 +13,7 @@ mod run;
 pub mod schema;
 mod ship_logs;
 mod status;
+mod user_data;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ enum Command {
     Check(check::CheckArguments),
     Install(install::Arguments),
     Status(status::Arguments),
+    UserData(user_data::Arguments),
     ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => terminal::with_streams(|out, _| arguments.run(out)),
         Command::Install(arguments) => install::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::UserData(arguments) => user_data::run(&arguments),
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

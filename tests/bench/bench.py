@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lab"))
 
 from instance import bootstrap, lock, paths  # noqa: E402
-from instance.bootstrap import render  # noqa: E402
 from instance.lab import Lab  # noqa: E402
 from instance.machine import Machine  # noqa: E402
 from meter import Meter  # noqa: E402
@@ -52,7 +52,12 @@ def account(lab: Lab) -> None:
 
 def by_ansible(lab: Lab, installer: str) -> str:
     """User-data of the Ansible way."""
-    return render(HERE / "ansible" / "ansible.sh", BUCKET=bootstrap.BUCKET, INSTALLER=installer)
+    text = (HERE / "ansible" / "ansible.sh").read_text()
+    values = {"BUCKET": bootstrap.BUCKET, "INSTALLER": installer}
+    assert set(re.findall(r"@([A-Z0-9_]+)@", text)) == set(values)
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
 
 
 def by_agent(lab: Lab, binary: Path, installer: str) -> str:
@@ -66,8 +71,8 @@ def by_agent(lab: Lab, binary: Path, installer: str) -> str:
         assert mark, "the playbook has no step `code`"
         step = UV_STEP.format(bucket=bootstrap.BUCKET, digest=hashlib.sha256(uv()).hexdigest())
         playbook.write_text(head + step + mark + steps)
-    digest = bootstrap.publish(lab, binary, playbook)
-    script = bootstrap.user_data(lab, digest, f"s3://{bootstrap.BUCKET}/playbooks/{playbook.name}")
+    bootstrap.publish(lab, binary, playbook)
+    script = bootstrap.user_data(binary, f"s3://{bootstrap.BUCKET}/playbooks/{playbook.name}")
     first, _, rest = script.partition("\n")
     return f"{first}\ndate +%s.%N > /run/bench-begin\n{rest}"
 

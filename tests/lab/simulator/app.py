@@ -1,4 +1,4 @@
-"""The AWS listener: journal, faults, expiry, then moto."""
+"""The AWS listener: journal, expiry, signature, faults, the role's policy, then moto."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from . import wire
+from . import signatures, wire
 from .calls import Call, identify
 from .control import Control
 from .faults import Rule
@@ -35,17 +35,21 @@ class AwsApp:
         if path.startswith(("/latest/", "/moto-api")):
             # moto's own metadata service checks no token; ours is elsewhere.
             return Response(404, [("Content-Type", "text/plain")], b"not an AWS API")
+        sent = body
         if environ.get("HTTP_CONTENT_ENCODING") == "gzip" and "HTTP_X_AMZ_TARGET" in environ:
             body = _gunzip(environ, body)
         call = identify(environ, body)
         owner = self._world.credentials.owner(call.access_key)
         machine = self._world.machines.at(call.caller_ip)
         call.instance = owner.instance if owner else (machine.instance if machine else "")
+        call.forged = signatures.wrong(environ, sent, call, owner) if owner else ""
         return journalled(self._world, call, lambda rules: self._answer(call, rules, environ, body))
 
     def _answer(self, call: Call, rules: list[Rule], environ: dict[str, Any], body: bytes) -> Response:
         if self._world.credentials.expired(call.access_key):
             return wire.expired(call)
+        if call.forged:
+            return wire.forged(call)
         early = before(self._world, call, rules)
         if early is not None:
             return early
@@ -54,6 +58,9 @@ class AwsApp:
                 token = call.params.get("NextToken") or ""
                 page = {"Parameters": [], "NextToken": _EMPTY_PAGE + token}
                 return Response(200, [("Content-Type", "application/x-amz-json-1.1")], json.dumps(page).encode())
+        lacking = self._world.policies.lacking(call, self._world.credentials.owner(call.access_key))
+        if lacking:
+            return wire.not_authorized(call, *lacking)
         body = _skip_empty_page(call, environ, body)
         with self._world.holding(call.service):
             return _ask(self._world.moto, environ)

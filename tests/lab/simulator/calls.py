@@ -27,6 +27,8 @@ class Call:
     instance: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    # What is wrong with its signature.
+    forged: str = ""
 
 
 def identify(environ: dict[str, Any], body: bytes) -> Call:

@@ -129,6 +129,10 @@ class Simulator:
         """How long the next instances stay in `Pending` before their hooks wait."""
         self._call("POST", "pending", {"seconds": seconds})
 
+    def policy(self, role: str, document: dict[str, Any]) -> None:
+        """From now on the role may do what this policy says, and nothing else."""
+        self._call("POST", f"roles/{role}/policy", document)
+
     def fault(self, kind: str, **rule: Any) -> int:
         """Add a fault rule; the fields are those of `faults.Rule`."""
         return self._call("POST", "faults", {"kind": kind, **rule})["id"]

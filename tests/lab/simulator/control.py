@@ -38,6 +38,7 @@ class Control:
             ("GET", r"groups/([^/]+)", self._group),
             ("POST", r"groups/([^/]+)/replacement", self._replacement),
             ("POST", r"pending", self._pending),
+            ("POST", r"roles/([^/]+)/policy", self._policy),
             ("GET", r"faults", lambda _: self._world.faults.list()),
             ("POST", r"faults", lambda request: self._world.faults.add(request)),
             ("GET", r"faults/idle", lambda _: self._world.faults.idle()),
@@ -118,6 +119,11 @@ class Control:
     def _pending(self, request: Any) -> Any:
         """How long the next instances stay in `Pending` before their hooks wait."""
         self._world.groups.lifecycle.pending_for = float(request["seconds"])
+        return request
+
+    def _policy(self, request: Any, role: str) -> Any:
+        """What a role may do; until it is said, it may do everything."""
+        self._world.policies.attach(role, request)
         return request
 
     def _group(self, _: Any, name: str) -> Any:

@@ -79,15 +79,26 @@ def broken(call: Call, status: int) -> Response:
 
 
 def denied(call: Call, caller: str, name: str) -> Response:
+    """No policy allows this call."""
+    return not_authorized(call, caller, f"{call.service}:{call.action}", resource_arn(call, name))
+
+
+def not_authorized(call: Call, caller: str, permission: str, resource: str) -> Response:
     """No policy allows this; the message names caller, action and resource."""
-    permission = f"{call.service}:{call.action}"
     message = (
         f"User: {caller} is not authorized to perform: {permission} on resource: "
-        f"{resource_arn(call, name)} because no identity-based policy allows the {permission} action"
+        f"{resource} because no identity-based policy allows the {permission} action"
     )
     if call.protocol == "json":
         return error(call, 400, "AccessDeniedException", message)
     return error(call, 403, "UnauthorizedOperation" if call.protocol == "ec2" else "AccessDenied", message)
+
+
+def forged(call: Call) -> Response:
+    """The signature is not the one that these keys make of this request."""
+    code = "InvalidSignatureException" if call.protocol == "json" else "SignatureDoesNotMatch"
+    message = f"The request signature we calculated does not match the signature you provided: {call.forged}"
+    return error(call, 400 if call.protocol == "json" else 403, code, message)
 
 
 def expired(call: Call) -> Response:

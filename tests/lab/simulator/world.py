@@ -21,6 +21,7 @@ from .faults import Faults
 from .groups import Groups
 from .journal import Journal
 from .machines import Machines
+from .policies import Policies
 
 
 class World:
@@ -33,6 +34,7 @@ class World:
         self.credentials = CredentialStore(self.clock)
         self.machines = Machines(self.clock)
         self.groups = Groups(self.clock)
+        self.policies = Policies()
         self.moto = DomainDispatcherApplication(create_backend_app)
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
@@ -89,5 +91,6 @@ class World:
             self.machines.reset()
             self.faults.reset()
             self.credentials.reset()
+            self.policies.reset()
             self.clock.reset()
             self.journal.clear()

@@ -3,7 +3,6 @@
     system.py    a system as its team has it in AWS: parameters, objects, group, hook, repositories
     booted.py    its instance: a dry-run on a twin, the boot, and later runs
     laws.py      what is true of every one: the dry-run told the truth, the second run has nothing to do, the policy is enough
-    policy.py    which calls a playbook's `policy.json` allows
     client.py    somebody outside who asks all along, and counts what was no answer
     gallery.py   what was measured, and the table made from it: `tests/lab/python -m systems.gallery`
 

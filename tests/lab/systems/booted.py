@@ -103,10 +103,10 @@ def boot(lab: Lab, binary, system: System, created: bool = False) -> Iterator[Bo
     """Makes the account (unless it is), asks a twin what would happen, boots the instance from user-data, and waits for its verdict."""
     if not created:
         system.create(lab)
-    digest = bootstrap.publish(lab, binary, system.playbook)
+    bootstrap.publish(lab, binary, system.playbook)
     with bare(lab, binary, system.role) as twin:
         plan = _dry_run(twin, system)
-    script = bootstrap.user_data(lab, digest, bootstrap.location(system.playbook), system.options)
+    script = bootstrap.user_data(binary, bootstrap.location(system.playbook), system.options)
     began = time.time()
     machine = lab.launch(script, group=system.group or None, role=system.role)
     try:

@@ -3,8 +3,9 @@
 from typing import Dict, Iterable, List
 
 from scenario import answers, until
+from simulator import policies as policy
 
-from . import gallery, policy
+from . import gallery
 from .booted import Booted
 
 # A run asks for these only when it takes long, or when it fails.

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import yaml
+from simulator import policies as policy
 
-from . import gallery, policy
+from . import gallery
 from .system import GALLERY, System
-
 
 EXAMPLES = sorted([*GALLERY.glob("*/parameters.json"), *GALLERY.glob("*.parameters.json")])
 
