@@ -30,6 +30,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
+use crate::host::aws::Permission;
 use crate::host::{Facts, Host};
 
 /// One type of step; the implementing struct holds what the playbook says, with `#[serde(deny_unknown_fields)]`.
@@ -48,6 +49,11 @@ pub trait Step: DeserializeOwned + JsonSchema + Send + Sync + 'static {
 
     /// What it reads and writes, from which order and locks follow. Must not depend on secrets.
     fn touches(&self) -> Touches;
+
+    /// What it asks AWS for in the name of the instance's role, from which `agent iam-policy` makes the role's policy.
+    fn permissions(&self) -> Vec<Permission> {
+        Vec::new()
+    }
 
     /// What is wrong with the values themselves, beyond what the schema says: every problem in one sentence each.
     fn problems(&self) -> Vec<String> {

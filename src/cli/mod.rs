@@ -5,6 +5,7 @@ pub mod terminal;
 pub mod check;
 mod completions;
 mod facts;
+mod iam_policy;
 mod install;
 mod installed;
 mod json;
@@ -39,6 +40,7 @@ enum Command {
     Install(install::Arguments),
     Status(status::Arguments),
     UserData(user_data::Arguments),
+    IamPolicy(iam_policy::Arguments),
     ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Install(arguments) => install::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::UserData(arguments) => user_data::run(&arguments),
+        Command::IamPolicy(arguments) => iam_policy::run(&arguments),
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

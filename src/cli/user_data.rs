@@ -16,7 +16,8 @@ use crate::host::documents::{self, Beside};
 use crate::host::{inputs, process};
 use crate::playbook::{Location, Overrides, Playbook};
 use crate::step::fields::Span;
-use script::{Binary, Wish};
+pub use script::Binary;
+use script::Wish;
 
 /// EC2 takes no more.
 const LARGEST: usize = 16 * 1024;

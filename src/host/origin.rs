@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
+use super::aws::Permission;
 use super::body::{Body, Target};
 use super::digest::Sha256;
 use super::documents::Beside;
@@ -58,6 +59,15 @@ impl Origin {
             return Err(format!("`{text}` must be a path relative to the playbook's folder, without `..`"));
         }
         Ok(Self::Beside(path.to_owned()))
+    }
+
+    /// What getting it takes of the role.
+    #[must_use]
+    pub fn permission(&self) -> Option<Permission> {
+        match self {
+            Self::Object { bucket, key } => Some(Permission::to_read(bucket, key)),
+            Self::Beside(_) | Self::Https(_) => None,
+        }
     }
 
     /// Whether it takes the network to get it.

@@ -8,6 +8,7 @@ mod conclude;
 mod failure;
 mod find;
 mod pending;
+pub mod permissions;
 mod pulse;
 mod report;
 mod stored;

@@ -6,9 +6,12 @@ mod source;
 pub use mask::Mask;
 pub use source::{KINDS, Multiline, ONE_KIND, Priority, Source, Timestamp};
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::host::aws::{Permission, Resource};
 use crate::secret::pattern_problem;
 use crate::step::fields::Span;
 
@@ -52,6 +55,42 @@ impl LogSettings {
             problems.extend(source.problems());
         }
         problems
+    }
+}
+
+impl LogSettings {
+    /// What shipping takes of the role.
+    #[must_use]
+    pub fn permissions_to_write(&self) -> Vec<Permission> {
+        let of = |group: &str| {
+            ["logs:CreateLogStream", "logs:PutLogEvents"]
+                .map(|action| Permission::new(action, Resource::LogGroup(group.to_owned())))
+        };
+        self.groups().into_keys().flat_map(of).collect()
+    }
+
+    /// What it takes where groups are not there yet.
+    #[must_use]
+    pub fn permissions_to_make_groups(&self) -> Vec<Permission> {
+        let of = |group: &str| Permission::new("logs:CreateLogGroup", Resource::LogGroup(group.to_owned()));
+        self.groups().into_keys().map(of).collect()
+    }
+
+    /// What it takes to have them kept as long as is said, and no longer.
+    #[must_use]
+    pub fn permissions_to_keep(&self) -> Vec<Permission> {
+        let of = |group: &str| Permission::new("logs:PutRetentionPolicy", Resource::LogGroup(group.to_owned()));
+        self.groups().into_iter().filter(|(_, kept)| *kept).map(|(group, _)| of(group)).collect()
+    }
+
+    /// All groups, and whether something says how long they keep events.
+    fn groups(&self) -> BTreeMap<&str, bool> {
+        let mut groups = BTreeMap::from([(self.group.as_str(), self.retention.is_some())]);
+        for source in &self.sources {
+            let kept = groups.entry(source.group.as_deref().unwrap_or(&self.group)).or_default();
+            *kept |= source.retention.or(self.retention).is_some();
+        }
+        groups
     }
 }
 

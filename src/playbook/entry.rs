@@ -16,6 +16,7 @@ use super::source::{Mark, Source};
 use super::value::{Content, Reader, Value};
 use super::{Position, Problem, Problems, Scope};
 use crate::error::Result;
+use crate::host::aws::Permission;
 use crate::step::fields::Span;
 use crate::step::{AnyStep, StepType, Touches};
 
@@ -111,13 +112,24 @@ impl Entry {
     /// As [`Entry::render`].
     pub fn touches(&self, scope: &Scope) -> Result<Option<Touches>> {
         // With the values at hand or not: order must not depend on it.
-        let scope = Scope { secrets: None, ..scope.clone() };
-        match self.typed(&scope, Without::StandIn) {
-            Ok(typed) => Ok(Some(typed.step.touches())),
+        self.foretold(&Scope { secrets: None, ..scope.clone() }, &|step| step.touches())
+    }
+
+    /// What it asks AWS for, as far as it can be told before the run; `None` means: it depends on what is not known yet.
+    ///
+    /// # Errors
+    /// As [`Entry::render`].
+    pub fn permissions(&self, scope: &Scope) -> Result<Option<Vec<Permission>>> {
+        self.foretold(scope, &|step| step.permissions())
+    }
+
+    /// What the step answers whatever the values are that are not known yet; `None` where they make a difference.
+    fn foretold<T: PartialEq>(&self, scope: &Scope, ask: &dyn Fn(&dyn AnyStep) -> T) -> Result<Option<T>> {
+        match self.typed(scope, Without::StandIn) {
+            Ok(typed) => Ok(Some(ask(&*typed.step))),
             Err(Untyped::Unknown(_)) => {
-                let guess = |text| self.typed(&scope, Without::Guess(text)).ok().map(|typed| typed.step.touches());
-                // A value that decides what is touched makes a difference here.
-                Ok(guess("/one").filter(|touches| guess("/other").as_ref() == Some(touches)))
+                let guess = |text| self.typed(scope, Without::Guess(text)).ok().map(|typed| ask(&*typed.step));
+                Ok(guess("/one").filter(|answer| guess("/other").as_ref() == Some(answer)))
             }
             Err(Untyped::Wrong(problems)) => Err(problems.into()),
         }

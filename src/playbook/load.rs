@@ -7,9 +7,11 @@ use std::time::Duration;
 use super::document::Text;
 use super::{Problem, Problems};
 use crate::error::Context as _;
+use crate::host::aws::{Permission, Resource};
 use crate::host::digest::Sha256;
 use crate::host::documents::archive::{self, Archive};
 use crate::host::documents::{self, Beside, PLAYBOOK, remote};
+use crate::host::origin::Origin;
 
 /// Where a playbook comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,22 @@ pub struct Overrides {
     pub files: Vec<PathBuf>,
     /// Single variables; the value is read as YAML.
     pub values: Vec<(String, String)>,
+}
+
+impl Location {
+    /// What fetching it takes of the role.
+    #[must_use]
+    pub fn permission(&self) -> Option<Permission> {
+        let address = |text: &str| text.split('#').next().unwrap_or_default().to_owned();
+        match self {
+            Self::S3(text) => Origin::of(&address(text)).ok()?.permission(),
+            Self::Parameter(text) => {
+                let name = address(text).trim_start_matches("ssm:").to_owned();
+                Some(Permission::new("ssm:GetParameters", Resource::Parameter(name)))
+            }
+            Self::Path(_) | Self::Https(_) | Self::UserData => None,
+        }
+    }
 }
 
 /// As it is written on a command line.

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::{Diff, Fingerprint, Outputs, Patience, Proof, Step, Touches};
 use crate::error::{Error, Kind, Result};
+use crate::host::aws::Permission;
 use crate::host::{Facts, Host};
 
 /// A change of whatever step it belongs to.
@@ -43,6 +44,8 @@ impl fmt::Debug for AnyFinding {
 pub trait AnyStep: Send + Sync {
     /// See [`Step::touches`].
     fn touches(&self) -> Touches;
+    /// See [`Step::permissions`].
+    fn permissions(&self) -> Vec<Permission>;
     /// See [`Step::problems`].
     fn problems(&self) -> Vec<String>;
     /// See [`Step::check`].
@@ -68,6 +71,10 @@ pub trait AnyStep: Send + Sync {
 impl<S: Step> AnyStep for S {
     fn touches(&self) -> Touches {
         Step::touches(self)
+    }
+
+    fn permissions(&self) -> Vec<Permission> {
+        Step::permissions(self)
     }
 
     fn problems(&self) -> Vec<String> {

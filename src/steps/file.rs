@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::aws::Permission;
 use crate::host::compare::{FileChange as Difference, LONGEST_SHOWN};
 use crate::host::digest::Sha256;
 use crate::host::fetched::{FetchedFile, Lacking};
@@ -174,6 +175,10 @@ const ONE_OF: &str = "exactly one of `content`, `template` and `source` is neede
 impl Step for File {
     const KIND: &'static str = "file";
     type Change = FileChange;
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.source.as_deref().and_then(|text| Origin::of(text).ok()?.permission()).into_iter().collect()
+    }
 
     fn touches(&self) -> Touches {
         let mut touches = Touches::nothing().read_path(&*self.path).write_path(&*self.path).read_user(self.owner.as_deref());

@@ -8,6 +8,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::Result;
+use crate::host::aws::Permission;
 use crate::host::origin::Origin;
 use crate::host::packages::{NamedPackage, Packages as Installed, Request, Transaction};
 use crate::host::{Facts, Host};
@@ -233,6 +234,14 @@ impl Step for Packages {
     const KIND: &'static str = "packages";
     const SHORTHAND: Option<&'static str> = Some("names");
     type Change = Change;
+
+    fn permissions(&self) -> Vec<Permission> {
+        let of = |package: &Item| match package.request() {
+            Ok(Request::Remote { origin, .. }) => origin.permission(),
+            _ => None,
+        };
+        self.names.iter().filter_map(of).collect()
+    }
 
     fn touches(&self) -> Touches {
         let mut touches = Touches::nothing().write(Thing::Programs).write(Thing::PackageLists).lock("packages");

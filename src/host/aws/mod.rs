@@ -10,6 +10,7 @@ mod log_store;
 mod object_changes;
 mod objects;
 mod parameters;
+mod permission;
 pub mod secrets;
 
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
@@ -17,6 +18,7 @@ pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};
 pub use object_changes::Headers;
 pub use objects::{ListedObject, ObjectFacts};
 pub use parameters::Parameter;
+pub use permission::{Permission, Place, Resource};
 pub use secrets::{Fetched, SecretSource};
 
 use std::sync::{Arc, Mutex, PoisonError};

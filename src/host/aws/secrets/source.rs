@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::host::aws::{Permission, Resource};
+
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -34,6 +36,24 @@ impl SecretSource {
             Self::Managed { name, .. } => Some(format!("/aws/reference/secretsmanager/{name}")),
             Self::ParametersBelow(_) | Self::Object { .. } => None,
         }
+    }
+
+    /// What fetching it takes.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<Permission> {
+        let mut all: Vec<Permission> =
+            self.parameter().map(|name| Permission::new("ssm:GetParameters", Resource::Parameter(name))).into_iter().collect();
+        match self {
+            Self::Parameter(_) => {}
+            Self::ParametersBelow(path) => {
+                all.push(Permission::new("ssm:GetParametersByPath", Resource::Parameter(path.clone())))
+            }
+            Self::Object { bucket, key } => all.push(Permission::to_read(bucket, key)),
+            Self::Managed { name, .. } => {
+                all.push(Permission::new("secretsmanager:GetSecretValue", Resource::Secret(name.clone())));
+            }
+        }
+        all
     }
 }
 
