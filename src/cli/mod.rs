@@ -4,6 +4,7 @@ pub mod terminal;
 
 pub mod check;
 mod completions;
+mod doctor;
 mod facts;
 mod iam_policy;
 mod install;
@@ -41,6 +42,7 @@ enum Command {
     Status(status::Arguments),
     UserData(user_data::Arguments),
     IamPolicy(iam_policy::Arguments),
+    Doctor(doctor::Arguments),
     ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::UserData(arguments) => user_data::run(&arguments),
         Command::IamPolicy(arguments) => iam_policy::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

@@ -6,10 +6,12 @@
 mod boot;
 mod imds;
 mod os;
+mod role;
 
 pub use boot::{boot_id, machine_started};
 pub use imds::Imds;
 pub use os::os_values;
+pub use role::Role;
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -11,6 +11,7 @@ pub mod compare;
 pub mod console;
 pub mod deadline;
 pub mod digest;
+pub mod disk;
 pub mod documents;
 pub mod env_format;
 pub mod fetched;

@@ -12,6 +12,7 @@ mod objects;
 mod parameters;
 mod permission;
 pub mod secrets;
+pub mod trial;
 
 pub use hooks::{Answer, AutoScaling, LaunchHook, Membership, Verdict};
 pub use log_store::{Class, LogBody, LogStore, Refusal, Stored, Told};

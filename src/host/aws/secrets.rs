@@ -2,6 +2,7 @@
 
 mod batches;
 mod source;
+mod trial;
 
 pub use source::SecretSource;
 

@@ -104,6 +104,12 @@ impl Imds {
         Ok(self.get(path).await?.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
     }
 
+    /// Whether it answers to a request without a token, which version 2 never does.
+    pub(super) async fn answers_without_token(&self, path: &str) -> Result<bool> {
+        let answer = self.request(Method::GET, path).send().await.map_err(|error| explain(&error))?;
+        Ok(answer.status().is_success())
+    }
+
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}/{path}", self.base))
     }

@@ -4,7 +4,7 @@ Before the service acts: `throttle`, `limit` (throttles what exceeds `per_second
 over all instances, as an account's quota does), `error500`, `error503`, `error`
 (any code), `access_denied`, `latency`, `hang`, `empty_page`. `drop` and `reset`
 act before it too, or `when: after`, where the service has done its work and only
-the answer is lost. `truncate` always cuts an answer short.
+the answer is lost. `truncate` always cuts an answer short; `skew` lets it be of another time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .clock import Clock
 
 KINDS = {
     "throttle", "error500", "error503", "error", "access_denied", "latency",
-    "hang", "empty_page", "drop", "reset", "truncate", "limit",
+    "hang", "empty_page", "drop", "reset", "truncate", "limit", "skew",
 }
 
 

@@ -67,8 +67,11 @@ class Handler(MotoRequestHandler):
         return body
 
     def _send(self, response: Response, keep: float = 1.0) -> None:
-        self.send_response(response.status)
         given = {name.lower() for name, _ in response.headers}
+        self.send_response_only(response.status)
+        self.send_header("Server", self.version_string())
+        if "date" not in given:
+            self.send_header("Date", self.date_time_string())
         for name, value in response.headers:
             if name.lower() not in ("transfer-encoding", "connection"):
                 self.send_header(name, value)
