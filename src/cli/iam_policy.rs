@@ -14,7 +14,7 @@ use super::user_data::Binary;
 use crate::engine::environment::Surroundings;
 use crate::engine::run::network_threads;
 use crate::error::{Error, Kind, Result};
-use crate::host::aws::{Permission, Place, Resource};
+use crate::host::aws::{Permission, Place, SecretSource};
 use crate::lifecycle::permissions;
 use crate::playbook::{InstanceValues, Location, Playbook, Scope, Wanted};
 use document::Document;
@@ -24,6 +24,14 @@ const REGION: &str = "placeholder-region";
 const ACCOUNT: &str = "placeholder-account";
 /// For what differs from instance to instance.
 const ANYTHING: &str = "placeholder-anything";
+
+/// What fetching secrets is called, by action.
+const SECRETS: [(&str, &str); 4] = [
+    ("ReadParameters", "ssm:GetParameters"),
+    ("ReadParametersBelow", "ssm:GetParametersByPath"),
+    ("ReadManagedSecrets", "secretsmanager:GetSecretValue"),
+    ("ReadSecretObjects", "s3:GetObject"),
+];
 
 /// Print the policy that the role of an instance needs for a playbook, and no more
 ///
@@ -106,9 +114,11 @@ fn policy(arguments: &Arguments, playbook: &Playbook, values: InstanceValues) ->
     }
     document.allow("ReadPlaybook", arguments.at.as_ref().unwrap_or(&arguments.playbook).permission());
     let sources = playbook.secret_sources(&scope).map_err(|error| error.hint("give `--facts FILE` of an instance"))?;
-    for permission in sources.values().flat_map(crate::host::aws::SecretSource::permissions) {
-        document.allow(purpose_of(&permission.resource), [permission]);
+    let secrets: Vec<Permission> = sources.values().flat_map(SecretSource::permissions).collect();
+    for (purpose, action) in SECRETS {
+        document.allow(purpose, secrets.iter().filter(|permission| permission.action == action).cloned());
     }
+    let mut steps = Vec::new();
     for entry in &playbook.entries {
         // What is skipped here may be wanted where the instance differs.
         let differs = |when: &str| ["os.", "instance.", "steps."].iter().any(|name| when.contains(name));
@@ -116,10 +126,11 @@ fn policy(arguments: &Arguments, playbook: &Playbook, values: InstanceValues) ->
             continue;
         }
         match entry.permissions(&scope)? {
-            Some(permissions) => document.allow("Steps", permissions),
+            Some(permissions) => steps.extend(permissions),
             None => notes.push(format!("what step {} `{}` asks AWS for depends on the run; add it", entry.number, entry.label)),
         }
     }
+    document.allow("Steps", steps);
     if let Some(logs) = playbook.logs(&scope).map_err(|error| error.hint("give `--facts FILE` of an instance"))? {
         document.allow("WriteLogs", logs.permissions_to_write());
         document.allow("MakeLogGroups", logs.permissions_to_make_groups());
@@ -141,14 +152,6 @@ fn policy(arguments: &Arguments, playbook: &Playbook, values: InstanceValues) ->
         notes.push("what programs of `command` steps ask AWS for is not in it".to_owned());
     }
     Ok((document, notes))
-}
-
-fn purpose_of(resource: &Resource) -> &'static str {
-    match resource {
-        Resource::Secret(_) => "ReadManagedSecrets",
-        Resource::Object { .. } => "ReadSecretObjects",
-        _ => "ReadParameters",
-    }
 }
 
 /// The services that decrypt for whoever asks them.

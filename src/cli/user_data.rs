@@ -180,7 +180,7 @@ fn options(overrides: &Overrides, beside: &Beside) -> Result<Vec<String>> {
             files.extend(["--vars".to_owned(), file.display().to_string()]);
         } else {
             for (name, value) in inputs::read_mapping(file)? {
-                values.extend(["--set".to_owned(), format!("{name}={value}")]);
+                values.extend(["--set".to_owned(), format!("{name}={}", as_set(&name, value)?)]);
             }
         }
     }
@@ -189,6 +189,19 @@ fn options(overrides: &Overrides, beside: &Beside) -> Result<Vec<String>> {
     }
     files.extend(values);
     Ok(files)
+}
+
+/// A value as `--set` reads it: text stands as it is.
+fn as_set(name: &str, value: serde_json::Value) -> Result<String> {
+    match value {
+        serde_json::Value::String(text) if text.starts_with(['[', '{', '"', '\'']) => Err(Error::new(
+            Kind::Usage,
+            format!("`{name}` begins like a list, a map or a quoted text, which `--set` would make of it"),
+        )
+        .hint("put the vars file into the playbook's `.tar.gz`")),
+        serde_json::Value::String(text) => Ok(text),
+        other => Ok(other.to_string()),
+    }
 }
 
 fn out_of_order(file: &PathBuf) -> Error {
@@ -272,8 +285,10 @@ mod tests {
         std::fs::write(&file, "environment: prod\nports: [1, 2]\n").unwrap();
         let of = |words: &[&str]| options(&arguments(words).overrides.overrides(), &Beside::Nothing);
         let options = of(&["s3://b/p.tar.gz", "--vars", "vars/a.yaml", "--vars", &file, "--set", "x=1"]).unwrap();
-        assert_eq!(options, ["--vars", "vars/a.yaml", "--set", "environment=\"prod\"", "--set", "ports=[1,2]", "--set", "x=1"]);
+        assert_eq!(options, ["--vars", "vars/a.yaml", "--set", "environment=prod", "--set", "ports=[1,2]", "--set", "x=1"]);
         assert!(of(&["s3://b/p.tar.gz", "--vars", &file, "--vars", "vars/a.yaml"]).is_err());
+        std::fs::write(&file, "a: '[no list]'\n").unwrap();
+        assert!(of(&["s3://b/p.tar.gz", "--vars", &file]).unwrap_err().to_string().contains("begins like"));
     }
 
     #[test]

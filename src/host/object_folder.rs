@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::Digest as _;
 
-use super::aws::{Headers, ListedObject};
+use super::aws::{Headers, ListedObject, Permission, Resource};
 use super::digest::Sha256;
 use super::origin::Origin;
 use super::{Answer, Facts, Host};
@@ -49,6 +49,16 @@ impl ObjectFolder {
     #[must_use]
     pub fn is_whole_bucket(&self) -> bool {
         self.prefix.is_empty()
+    }
+
+    /// What comparing and sending takes of the role, and fetching, and removing, as is asked for.
+    #[must_use]
+    pub fn permissions(&self, actions: &[&'static str]) -> Vec<Permission> {
+        let (bucket, prefix) = (self.bucket.clone(), self.prefix.clone());
+        let key = format!("{prefix}*");
+        let listing = Permission::new("s3:ListBucket", Resource::Listing { bucket: bucket.clone(), prefix });
+        let objects = actions.iter().map(|action| Permission { action, ..Permission::to_read(&bucket, &key) });
+        std::iter::once(listing).chain(objects).collect()
     }
 
     /// The key of what is at this place below it.

@@ -112,7 +112,7 @@ impl Entry {
     /// As [`Entry::render`].
     pub fn touches(&self, scope: &Scope) -> Result<Option<Touches>> {
         // With the values at hand or not: order must not depend on it.
-        self.foretold(&Scope { secrets: None, ..scope.clone() }, &|step| step.touches())
+        self.foretold(&Scope { secrets: None, ..scope.clone() }, ["/one", "/other"], &|step| step.touches())
     }
 
     /// What it asks AWS for, as far as it can be told before the run; `None` means: it depends on what is not known yet.
@@ -120,16 +120,22 @@ impl Entry {
     /// # Errors
     /// As [`Entry::render`].
     pub fn permissions(&self, scope: &Scope) -> Result<Option<Vec<Permission>>> {
-        self.foretold(scope, &|step| step.permissions())
+        self.foretold(scope, ["/one", "s3://guess/other"], &|step| step.permissions())
     }
 
     /// What the step answers whatever the values are that are not known yet; `None` where they make a difference.
-    fn foretold<T: PartialEq>(&self, scope: &Scope, ask: &dyn Fn(&dyn AnyStep) -> T) -> Result<Option<T>> {
+    fn foretold<T: PartialEq>(
+        &self,
+        scope: &Scope,
+        guesses: [&'static str; 2],
+        ask: &dyn Fn(&dyn AnyStep) -> T,
+    ) -> Result<Option<T>> {
         match self.typed(scope, Without::StandIn) {
             Ok(typed) => Ok(Some(ask(&*typed.step))),
             Err(Untyped::Unknown(_)) => {
-                let guess = |text| self.typed(scope, Without::Guess(text)).ok().map(|typed| ask(&*typed.step));
-                Ok(guess("/one").filter(|answer| guess("/other").as_ref() == Some(answer)))
+                let [one, other] =
+                    guesses.map(|text| self.typed(scope, Without::Guess(text)).ok().map(|typed| ask(&*typed.step)));
+                Ok(one.filter(|answer| other.as_ref() == Some(answer)))
             }
             Err(Untyped::Wrong(problems)) => Err(problems.into()),
         }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::host::aws::Permission;
 use crate::host::digest::Sha256;
 use crate::host::origin::Origin;
 use crate::host::unpacking::{Lacking, Unpacked};
@@ -112,6 +113,10 @@ impl Archive {
 impl Step for Archive {
     const KIND: &'static str = "archive";
     type Change = ArchiveChange;
+
+    fn permissions(&self) -> Vec<Permission> {
+        self.origin().ok().and_then(|(origin, _)| origin.permission()).into_iter().collect()
+    }
 
     fn touches(&self) -> Touches {
         let touches = Touches::nothing().read_path(&*self.path).write_path(&*self.path).read_user(self.owner.as_deref());

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::aws::Permission;
 use crate::host::compare::FileChange;
 use crate::host::files::NewFile;
 use crate::host::openpgp::{Pin, PublicKeys};
@@ -236,6 +237,13 @@ fn playbook(why: String) -> Error {
 impl Step for PackageSource {
     const KIND: &'static str = "package_source";
     type Change = SourceChange;
+
+    fn permissions(&self) -> Vec<Permission> {
+        match self.key_from() {
+            Ok(KeyFrom::Elsewhere(origin)) => origin.permission().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
 
     fn touches(&self) -> Touches {
         let mut touches = Touches::nothing().write(Thing::PackageLists).lock("packages");

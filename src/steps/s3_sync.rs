@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::Result;
+use crate::host::aws::Permission;
 use crate::host::object_folder::{ObjectFolder, Upload};
 use crate::host::{Facts, Host};
 use crate::step::fields::{AbsolutePath, Mode, account_name_problem};
@@ -160,6 +161,15 @@ const WHOLE_PATHS: glob::MatchOptions =
 impl Step for S3Sync {
     const KIND: &'static str = "s3_sync";
     type Change = S3SyncChange;
+
+    fn permissions(&self) -> Vec<Permission> {
+        match self.direction() {
+            Ok(Direction::Send(_, to)) if self.delete => to.permissions(&["s3:PutObject", "s3:DeleteObject"]),
+            Ok(Direction::Send(_, to)) => to.permissions(&["s3:PutObject"]),
+            Ok(Direction::Fetch(from, _)) => from.permissions(&["s3:GetObject"]),
+            Err(_) => Vec::new(),
+        }
+    }
 
     fn touches(&self) -> Touches {
         match self.direction() {

@@ -104,6 +104,12 @@ def test_a_role_that_never_comes(account, aws, launch):
     assert "the instance has no role, or no credentials of it yet" in aws.console(machine.name)
 
 
+def test_a_role_that_may_not_read_the_agent(account, aws, launch):
+    aws.policy(s1.ROLE, {"Version": "2012-10-17", "Statement": []})
+    machine = launch(account("--patience", "5s"), **WAITS)
+    assert "403 means that the role lacks s3:GetObject" in gave_up(machine, aws, "`s3://project-artifacts/agent/")
+
+
 def test_a_playbook_that_was_changed_after_it_was_pinned(account, aws, launch):
     script = account()
     s1.put_objects(aws, {bootstrap.location(account.local).removeprefix("s3://"): b"version: 1\nsteps: []\n"})

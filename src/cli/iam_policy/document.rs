@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::host::aws::{Permission, Place, Resource};
 
@@ -27,7 +28,7 @@ struct Statement {
     action: BTreeSet<&'static str>,
     resource: BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<serde_json::Value>,
+    condition: Option<Value>,
 }
 
 impl Document {
@@ -38,34 +39,35 @@ impl Document {
 
     /// Allows these, for this purpose, as far as they are not allowed yet.
     pub fn allow(&mut self, purpose: &str, permissions: impl IntoIterator<Item = Permission>) {
+        let mut asked: Vec<Asked> = Vec::new();
         for permission in permissions {
             if !self.allowed.insert(permission.clone()) {
                 continue;
             }
             let condition = match &permission.resource {
-                Resource::Listing { prefix, .. } => {
-                    Some(serde_json::json!({ "StringLike": { "s3:prefix": [format!("{prefix}*")] } }))
-                }
+                Resource::Listing { prefix, .. } => Some(json!({ "StringLike": { "s3:prefix": [format!("{prefix}*")] } })),
                 _ => None,
             };
-            self.add(purpose, permission.action, permission.resource.arn(&self.place), condition);
+            let resource = permission.resource.arn(&self.place);
+            match asked.iter_mut().find(|one| one.actions.contains(permission.action) && one.condition == condition) {
+                Some(one) => _ = one.resources.insert(resource),
+                None => asked.push(Asked { actions: [permission.action].into(), resources: [resource].into(), condition }),
+            }
         }
+        self.add(purpose, asked);
     }
 
     /// Allows using these keys, through these services only.
     pub fn allow_decryption(&mut self, keys: &[String], services: &[&str]) {
         let domain = if self.place.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         let via: Vec<String> = services.iter().map(|service| format!("{service}.{}.{domain}", self.place.region)).collect();
-        let condition = serde_json::json!({ "StringEquals": { "kms:ViaService": via } });
-        for key in keys {
-            let key = if key.starts_with("arn:") {
-                key.clone()
-            } else {
-                let Place { partition, region, account } = &self.place;
-                format!("arn:{partition}:kms:{region}:{account}:key/{key}")
-            };
-            self.add("UseKeys", "kms:Decrypt", key, Some(condition.clone()));
-        }
+        let condition = Some(json!({ "StringEquals": { "kms:ViaService": via } }));
+        let Place { partition, region, account } = &self.place;
+        let arn = |key: &String| {
+            if key.starts_with("arn:") { key.clone() } else { format!("arn:{partition}:kms:{region}:{account}:key/{key}") }
+        };
+        let resources = keys.iter().map(arn).collect();
+        self.add("UseKeys", vec![Asked { actions: ["kms:Decrypt"].into(), resources, condition }]);
     }
 
     /// Whether it allows something of this sort.
@@ -73,22 +75,27 @@ impl Document {
         self.allowed.iter().any(sort)
     }
 
-    /// Within one purpose, what concerns the same resources is one statement, and so is one action on several.
-    fn add(&mut self, purpose: &str, action: &'static str, resource: String, condition: Option<serde_json::Value>) {
-        let serves = |statement: &Statement| statement.sid.trim_end_matches(char::is_numeric) == purpose;
-        let count = self.statement.iter().filter(|statement| serves(statement)).count();
-        let fits = |statement: &&mut Statement| {
-            let is_same = serves(statement) && statement.condition == condition;
-            is_same && (statement.action.iter().eq([&action]) || statement.resource.iter().eq([&resource]))
-        };
-        if let Some(statement) = self.statement.iter_mut().find(fits) {
-            statement.action.insert(action);
-            statement.resource.insert(resource);
-            return;
+    /// What concerns the same resources is one statement; nothing else is, because it would allow more than was asked for.
+    fn add(&mut self, purpose: &str, asked: Vec<Asked>) {
+        let mut merged: Vec<Asked> = Vec::new();
+        for one in asked {
+            match merged.iter_mut().find(|other| other.resources == one.resources && other.condition == one.condition) {
+                Some(other) => other.actions.extend(one.actions),
+                None => merged.push(one),
+            }
         }
-        let sid = if count == 0 { purpose.to_owned() } else { format!("{purpose}{}", count + 1) };
-        self.statement.push(Statement { sid, effect: "Allow", action: [action].into(), resource: [resource].into(), condition });
+        for (number, Asked { actions, resources, condition }) in merged.into_iter().enumerate() {
+            let sid = if number == 0 { purpose.to_owned() } else { format!("{purpose}{}", number + 1) };
+            self.statement.push(Statement { sid, effect: "Allow", action: actions, resource: resources, condition });
+        }
     }
+}
+
+/// Actions on resources, on the way into a statement.
+struct Asked {
+    actions: BTreeSet<&'static str>,
+    resources: BTreeSet<String>,
+    condition: Option<Value>,
 }
 
 #[cfg(test)]
@@ -102,15 +109,15 @@ mod tests {
         let group = |name: &str| Resource::LogGroup(name.into());
         document.allow("Playbook", [Permission::to_read("b", "p")]);
         document.allow("Objects", [Permission::to_read("b", "p"), Permission::to_read("b", "q"), Permission::to_read("b", "r")]);
-        document.allow("Logs", [Permission::new("logs:A", group("/x")), Permission::new("logs:B", group("/x"))]);
-        document.allow("Logs", [Permission::new("logs:A", group("/y"))]);
+        let logs = [("logs:A", "/x"), ("logs:B", "/x"), ("logs:A", "/y"), ("logs:C", "/x")];
+        document.allow("Logs", logs.map(|(action, name)| Permission::new(action, group(name))));
         let text = serde_json::to_value(&document).unwrap();
         let of = |at: usize| (text["Statement"][at]["Sid"].as_str().unwrap(), text["Statement"][at]["Action"].to_string());
         let sids: Vec<&str> = (0..4).map(|at| of(at).0).collect();
         assert_eq!(sids, ["Playbook", "Objects", "Logs", "Logs2"], "{text:#}");
-        assert_eq!(text["Statement"][1]["Resource"], serde_json::json!(["arn:aws:s3:::b/q", "arn:aws:s3:::b/r"]));
-        // One statement with both actions on both groups would allow `B` on `/y`.
-        assert_eq!((of(2).1.as_str(), of(3).1.as_str()), ("[\"logs:A\",\"logs:B\"]", "[\"logs:A\"]"));
+        assert_eq!(text["Statement"][1]["Resource"], json!(["arn:aws:s3:::b/q", "arn:aws:s3:::b/r"]));
+        // One statement with all actions on both groups would allow `B` on `/y`.
+        assert_eq!((of(2).1.as_str(), of(3).1.as_str()), ("[\"logs:A\"]", "[\"logs:B\",\"logs:C\"]"));
     }
 
     #[test]
@@ -121,10 +128,10 @@ mod tests {
         document
             .allow("Steps", [Permission::new("s3:ListBucket", Resource::Listing { bucket: "b".into(), prefix: "s/".into() })]);
         let text = serde_json::to_value(&document).unwrap();
-        let keys = serde_json::json!(["arn:aws-cn:kms:r:1:key/a", "arn:aws-cn:kms:r:1:key/b"]);
+        let keys = json!(["arn:aws-cn:kms:r:1:key/a", "arn:aws-cn:kms:r:1:key/b"]);
         assert_eq!(text["Statement"][0]["Resource"], keys);
-        let via = serde_json::json!(["ssm.r.amazonaws.com.cn", "s3.r.amazonaws.com.cn"]);
+        let via = json!(["ssm.r.amazonaws.com.cn", "s3.r.amazonaws.com.cn"]);
         assert_eq!(text["Statement"][0]["Condition"]["StringEquals"]["kms:ViaService"], via);
-        assert_eq!(text["Statement"][1]["Condition"]["StringLike"]["s3:prefix"], serde_json::json!(["s/*"]));
+        assert_eq!(text["Statement"][1]["Condition"]["StringLike"]["s3:prefix"], json!(["s/*"]));
     }
 }

@@ -9,11 +9,11 @@ struct Line {
 const PLAYBOOK: &str = "version: 1\nname: shop\nvars: { environment: prod }\n\
     secrets:\n  key: ssm:/shop/key:3\n  env: ssm:/shop/{{ environment }}/*\n  db: secretsmanager:db#password\n  tls: s3://keys/tls.pem\n\
     lifecycle: { group: Web, hook: launching, timeout: 450s }\n\
-    logs:\n  group: /aws/{{ name }}\n  retention: 7d\n  sources:\n  - { file: /a }\n  - { unit: b.service, group: other-{{ instance.region }}, retention: 1d }\n\
+    logs:\n  group: /aws/{{ name }}\n  retention: 7d\n  sources:\n  - { file: /a }\n  - { unit: b.service, group: \"other-{{ instance.region }}\", retention: 1d }\n\
     steps:\n\
     - file: { path: /srv/tool, source: \"s3://tools/{{ os.arch }}/tool\" }\n\
-    - file: { path: /srv/dev, source: s3://tools/dev }\n      when: environment == 'dev'\n\
-    - file: { path: /srv/other, source: s3://tools/other }\n      when: os.id == 'debian'\n\
+    - file: { path: /srv/dev, source: s3://tools/dev }\n  when: environment == 'dev'\n\
+    - file: { path: /srv/other, source: s3://tools/other }\n  when: os.id == 'debian'\n\
     - file: { path: /srv/tls, source: s3://keys/tls.pem }\n";
 
 fn made(text: &str, words: &[&str]) -> (serde_json::Value, Vec<String>) {
@@ -49,12 +49,11 @@ fn every_part_of_a_playbook_has_its_statement() {
         ("ReadAgent", "s3:GetObject", "arn:aws:s3:::artifacts/agent".to_owned()),
         ("ReadPlaybook", "s3:GetObject", "arn:aws:s3:::artifacts/p.yaml".to_owned()),
         ("ReadParameters", "ssm:GetParameters", format!("{parameter}/aws/reference/secretsmanager/db {parameter}/shop/key")),
-        ("ReadParameters2", "ssm:GetParametersByPath", format!("{parameter}/shop/prod")),
+        ("ReadParametersBelow", "ssm:GetParametersByPath", format!("{parameter}/shop/prod")),
         ("ReadManagedSecrets", "secretsmanager:GetSecretValue", secret.to_owned()),
         ("ReadSecretObjects", "s3:GetObject", "arn:aws:s3:::keys/tls.pem".to_owned()),
         ("Steps", "s3:GetObject", "arn:aws:s3:::tools/other arn:aws:s3:::tools/placeholder-anything/tool".to_owned()),
-        ("WriteLogs", "logs:CreateLogStream logs:PutLogEvents", format!("{logs}:/aws/shop:*")),
-        ("WriteLogs2", "logs:CreateLogStream logs:PutLogEvents", format!("{logs}:other-placeholder-region:*")),
+        ("WriteLogs", "logs:CreateLogStream logs:PutLogEvents", both.clone()),
         ("MakeLogGroups", "logs:CreateLogGroup", both.clone()),
         ("KeepLogs", "logs:PutRetentionPolicy", both),
         (

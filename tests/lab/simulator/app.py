@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import time
+from email.utils import formatdate
 from typing import Any
 
 from . import signatures, wire
@@ -72,7 +73,7 @@ def journalled(world: World, call: Call, answer: Any) -> Response:
     entry: dict[str, Any] = {
         "time": world.clock.now(), "service": call.service, "action": call.action,
         "region": call.region, "instance": call.instance, "caller_ip": call.caller_ip,
-        "access_key": call.access_key, "names": call.names, "params": call.params,
+        "access_key": call.access_key, "user_agent": call.user_agent, "names": call.names, "params": call.params,
         "faults": [rule.kind for rule in rules], "status": 0, "error": "",
     }
     started = time.monotonic()
@@ -114,6 +115,8 @@ def before(world: World, call: Call, rules: list[Rule]) -> Response | None:
 def after(rules: list[Rule], response: Response) -> Response:
     """Faults that take away an answer the service has already given."""
     for rule in rules:
+        if rule.kind == "skew":
+            response.headers.append(("Date", formatdate(time.time() + rule.seconds, usegmt=True)))
         if rule.kind == "truncate":
             raise Severed("truncate", response)
         if rule.kind in ("drop", "reset") and rule.when == "after":

@@ -25,6 +25,7 @@ class Call:
     access_key: str = ""
     caller_ip: str = ""
     instance: str = ""
+    user_agent: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     # What is wrong with its signature.
@@ -52,6 +53,7 @@ def identify(environ: dict[str, Any], body: bytes) -> Call:
         method = environ["REQUEST_METHOD"]
         call = Call(service, f"{method} {path}", "rest", params=_json(body))
     call.region, call.access_key, call.caller_ip = region, key, ip
+    call.user_agent = environ.get("HTTP_USER_AGENT", "")
     call.names = _names(call)
     call.params = _for_journal(call, body)
     return call

@@ -5,6 +5,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Dict, Iterator, List, Set
 
 from instance import bootstrap
@@ -27,6 +28,7 @@ class Booted:
 
     system: System
     lab: Lab
+    binary: Path
     machine: Machine
     # The dry-run on another instance, from the same image, before anything was done.
     plan: Run
@@ -118,7 +120,7 @@ def boot(lab: Lab, binary, system: System, created: bool = False) -> Iterator[Bo
         if system.hook:
             until(lambda: answers(lab.aws.control(), machine.name), 30, "the answer to the hook")
         gallery.record(system.name, steps=len(system.document["steps"]), healthy=ended[-1]["at"] / 1000 - began)
-        yield Booted(system, lab, machine, plan, began, events)
+        yield Booted(system, lab, binary, machine, plan, began, events)
     finally:
         machine.destroy()
 

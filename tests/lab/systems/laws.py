@@ -2,6 +2,7 @@
 
 from typing import Dict, Iterable, List
 
+from instance import bootstrap
 from scenario import answers, until
 from simulator import policies as policy
 
@@ -57,13 +58,20 @@ def the_hook_was_answered_once(booted: Booted) -> None:
 def the_policy_is_what_it_needs(booted: Booted, rarely: Iterable[str] = ()) -> None:
     """Every call that the instance made is allowed by the playbook's `policy.json`, and nothing is allowed that nobody needed."""
     document = booted.system.policy
-    # With the role's credentials: what was presigned for the instance is somebody else's permission.
+    # With the role's credentials; how the agent itself is fetched is the launch template's choice (`agent iam-policy --binary`).
     calls = [call for call in booted.aws.journal(instance=booted.machine.name) if call["access_key"].startswith("ASIA")]
+    calls = [call for call in calls if call["names"] != [bootstrap.agent(booted.binary).removeprefix("s3://")]]
     assert calls, "the instance has asked AWS for nothing"
     refused = sorted({f"{need.action} on {need.resource}" for need in policy.needs(calls) if not policy.allows(document, need)})
     assert refused == [], refused
     idle = policy.never_used(document, policy.needs(calls)) - _RARELY - set(rarely)
     assert idle == set(), f"nobody needed {sorted(idle)}"
+    # The agent's own calls are those that `agent iam-policy` knows; what the application may do, only its playbook can say.
+    needed = policy.needs(call for call in calls if "aws-sdk-rust" in call["user_agent"])
+    printed = booted.system.printed_policy(booted.binary)
+    refused = sorted({f"{need.action} on {need.resource}" for need in needed if not policy.allows(printed, need)})
+    assert needed and refused == [], f"`agent iam-policy` does not allow {refused}"
+    assert policy.never_used(printed, needed) <= _RARELY, "`agent iam-policy` allows what nobody needed"
 
 
 def the_logs_arrive(booted: Booted, groups: Dict[str, int], holding: Dict[str, str], seconds: float = 90) -> None:

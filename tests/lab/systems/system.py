@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Tuple
 
 import jinja2
 import yaml
-from instance import paths
+from instance import bootstrap, paths
+from instance.command import run
 from instance.lab import Lab
 from simulator import s1
 
@@ -52,6 +53,13 @@ class System:
     def policy(self) -> Dict[str, Any]:
         """The policy of the instance's role that the playbook's folder says is enough."""
         return json.loads(self._companion("policy.json").read_text())
+
+    def printed_policy(self, binary: Path) -> Dict[str, Any]:
+        """The policy that `agent iam-policy` prints for it, for the lab's account."""
+        # From beside the playbook, where its vars files are.
+        folder, name = (self.playbook, ".") if self.playbook.is_dir() else (self.playbook.parent, self.playbook.name)
+        place = ["--at", bootstrap.location(self.playbook), "--account", "123456789012", "--region", "us-east-1"]
+        return json.loads(run([binary.resolve(), "iam-policy", name, *place, *self.options], cwd=folder).stdout)
 
     def examples(self) -> List[Dict[str, str]]:
         """The playbook's own example of its parameters, as `aws ssm put-parameter --cli-input-json` takes each."""

@@ -83,3 +83,8 @@ def test_a_list_of_objects_is_allowed_below_the_prefix_that_a_condition_names():
     ]
     refused = {need.prefix for need in policy.needs(calls) if not policy.allows(document, need)}
     assert refused == {"keys/", ""}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in GALLERY.iterdir() if (path / "policy.json").exists()))
+def test_a_policy_that_lies_beside_a_playbook_can_be_read(name):
+    assert policy.never_used(json.loads((GALLERY / name / "policy.json").read_text()), [])
