@@ -66,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     patient.findings.push(finding);
     let region = instance.as_ref().map(|instance| instance.region.clone());
     // Its last words are to be heard.
-    let aws = Aws::new(handle.clone()).until(patient.end - arguments.within.0 / LAST_PART);
+    let end = patient.end.checked_sub(arguments.within.0 / LAST_PART).unwrap_or(patient.end);
+    let aws = Aws::new(handle.clone()).until(end);
     let (sender, receiver) = channel();
     let mut begun: Vec<String> = Vec::new();
     let mut begin = |check: &str, work: Box<dyn FnOnce() -> Vec<Finding> + Send>| {
@@ -124,9 +125,12 @@ impl Patient {
             self.findings.extend(findings);
         }
         let in_time = !self.left().is_zero();
-        self.findings.extend(begun.iter().map(|check| match in_time {
-            true => Finding::new(check, State::Unknown, "the check broke off, which is a defect of the agent"),
-            false => Finding::unanswered(check, self.within),
+        self.findings.extend(begun.iter().map(|check| {
+            if in_time {
+                Finding::new(check, State::Unknown, "the check broke off, which is a defect of the agent")
+            } else {
+                Finding::unanswered(check, self.within)
+            }
         }));
     }
 

@@ -3,7 +3,7 @@
 
 mod script;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -204,7 +204,7 @@ fn as_set(name: &str, value: serde_json::Value) -> Result<String> {
     }
 }
 
-fn out_of_order(file: &PathBuf) -> Error {
+fn out_of_order(file: &Path) -> Error {
     let because = format!("`{}` of the playbook's archive comes after a file of this machine", file.display());
     Error::new(Kind::Usage, because).hint("name the files of the archive first: what is named last wins")
 }
@@ -223,8 +223,6 @@ fn mime(script: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[derive(Debug, clap::Parser)]

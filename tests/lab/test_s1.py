@@ -166,8 +166,8 @@ def test_the_second_run_has_nothing_to_do(machine, control):
     gallery.record(PLAYBOOK.name, again=status["milliseconds"] / 1000)
 
 
-def test_the_policy_is_what_it_needs(machine, lab):
-    laws.the_policy_is_what_it_needs(Booted(System(PLAYBOOK.name), lab, machine, plan=None, began=0))
+def test_the_policy_is_what_it_needs(machine, lab, binary):
+    laws.the_policy_is_what_it_needs(Booted(System(PLAYBOOK.name, bootstrap.OPTIONS), lab, machine, plan=None, began=0, binary=binary))
 
 
 def test_after_a_reboot_the_boot_run_converges_and_answers_nobody_twice(machine, control):

@@ -36,14 +36,15 @@ class AwsApp:
         if path.startswith(("/latest/", "/moto-api")):
             # moto's own metadata service checks no token; ours is elsewhere.
             return Response(404, [("Content-Type", "text/plain")], b"not an AWS API")
-        sent = body
+        # What was signed is what was sent, compressed as it may be.
+        sent = (dict(environ), body)
         if environ.get("HTTP_CONTENT_ENCODING") == "gzip" and "HTTP_X_AMZ_TARGET" in environ:
             body = _gunzip(environ, body)
         call = identify(environ, body)
         owner = self._world.credentials.owner(call.access_key)
         machine = self._world.machines.at(call.caller_ip)
         call.instance = owner.instance if owner else (machine.instance if machine else "")
-        call.forged = signatures.wrong(environ, sent, call, owner) if owner else ""
+        call.forged = signatures.wrong(*sent, call, owner) if owner else ""
         return journalled(self._world, call, lambda rules: self._answer(call, rules, environ, body))
 
     def _answer(self, call: Call, rules: list[Rule], environ: dict[str, Any], body: bytes) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import time
 import urllib.request
 
 import pytest
@@ -43,6 +45,20 @@ def test_a_right_signature_is_taken_by_every_service(aws, keys):
     aws.boto("s3", **keys).put_object(Bucket="bucket", Key="new", Body=b"x")
     aws.boto("logs", **keys).create_log_group(logGroupName="/g")
     assert aws.boto("autoscaling", **keys).describe_auto_scaling_instances()["AutoScalingInstances"]
+
+
+def test_what_was_sent_compressed_is_verified_as_it_was_sent(aws, keys):
+    client = aws.boto("logs", **keys)
+    client.create_log_group(logGroupName="/g")
+    client.create_log_stream(logGroupName="/g", logStreamName="s")
+
+    def compress(request, **_):
+        request.data = gzip.compress(request.body)
+        request.headers["Content-Encoding"] = "gzip"
+
+    client.meta.events.register_first("before-sign.logs.PutLogEvents", compress)
+    client.put_log_events(logGroupName="/g", logStreamName="s", logEvents=[{"timestamp": int(time.time() * 1000), "message": "m"}])
+    assert [event["message"] for event in aws.logs("/g")] == ["m"]
 
 
 def test_a_wrong_signature_is_not(aws, keys):

@@ -28,7 +28,6 @@ class Booted:
 
     system: System
     lab: Lab
-    binary: Path
     machine: Machine
     # The dry-run on another instance, from the same image, before anything was done.
     plan: Run
@@ -36,6 +35,8 @@ class Booted:
     began: float
     # The events of the boot run.
     events: List[dict] = field(default_factory=list)
+    # The agent that it was told to fetch.
+    binary: Path = field(kw_only=True)
 
     @property
     def aws(self):
@@ -120,7 +121,7 @@ def boot(lab: Lab, binary, system: System, created: bool = False) -> Iterator[Bo
         if system.hook:
             until(lambda: answers(lab.aws.control(), machine.name), 30, "the answer to the hook")
         gallery.record(system.name, steps=len(system.document["steps"]), healthy=ended[-1]["at"] / 1000 - began)
-        yield Booted(system, lab, binary, machine, plan, began, events)
+        yield Booted(system, lab, machine, plan, began, events, binary=binary)
     finally:
         machine.destroy()
 
