@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::terminal::words;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,9 +52,10 @@ impl Finding {
         Self::new(check, State::Problem, found).with_hint(hint)
     }
 
-    /// A run will fail for this error.
+    /// A run will fail for this error, unless it is only that nobody answered in time.
     pub fn failed(check: &str, error: &Error) -> Self {
-        Self { hint: error.advice().map(str::to_owned), ..Self::new(check, State::Problem, error.to_string()) }
+        let state = if error.kind() == Kind::TimedOut { State::Unknown } else { State::Problem };
+        Self { hint: error.advice().map(str::to_owned), ..Self::new(check, state, error.to_string()) }
     }
 
     /// Nobody answered in time.
@@ -87,7 +88,6 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn an_error_is_told_with_its_advice() {
@@ -97,6 +97,7 @@ mod tests {
             finding.line(),
             "PROBLEM  logs                   `AccessDenied`\n                                the role needs `logs:PutLogEvents`\n"
         );
+        assert_eq!(Finding::failed("logs", &Error::new(Kind::TimedOut, "AWS did not answer")).state, State::Unknown);
         let json = serde_json::to_value(Finding::ok("disk", "room")).unwrap();
         assert_eq!(json, serde_json::json!({ "check": "disk", "state": "ok", "found": "room" }));
         assert!(State::Problem > State::Unknown && State::Unknown > State::Warning);

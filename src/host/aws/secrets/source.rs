@@ -46,7 +46,7 @@ impl SecretSource {
         match self {
             Self::Parameter(_) => {}
             Self::ParametersBelow(path) => {
-                all.push(Permission::new("ssm:GetParametersByPath", Resource::Parameter(path.clone())))
+                all.push(Permission::new("ssm:GetParametersByPath", Resource::Parameter(path.clone())));
             }
             Self::Object { bucket, key } => all.push(Permission::to_read(bucket, key)),
             Self::Managed { name, .. } => {
