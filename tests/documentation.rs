@@ -31,14 +31,15 @@ fn blocks(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A value for every variable that a playbook insists on: the first of its `one_of`, else any text.
+/// A value for every variable that a playbook insists on: the first of its `one_of`, a digest where the name says so, else any text.
 fn required(text: &str) -> Vec<(String, String)> {
     text.lines()
         .filter(|line| line.contains("required: true"))
         .filter_map(|line| {
             let name = line.split(':').next()?.trim().to_owned();
             let choices = line.split_once("one_of: [").map(|(_, rest)| rest.split([',', ']']).next().unwrap_or_default());
-            Some((name, choices.unwrap_or("anything").trim().to_owned()))
+            let other = if name.ends_with("sha256") { "0".repeat(64) } else { "anything".to_owned() };
+            Some((name, choices.map_or(other, |choice| choice.trim().to_owned())))
         })
         .collect()
 }
