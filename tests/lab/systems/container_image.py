@@ -69,6 +69,8 @@ def _make_base(guest: Path, requirements: Path) -> None:
         sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", f"--target={image / _LIBRARIES}", "--only-binary=:all:",
         "--implementation=cp", f"--python-version={_PYTHON}", f"--platform=manylinux2014_{platform.machine()}", f"--requirement={requirements}",
     ])
+    # Or each start of a container would compile everything it imports.
+    run([*inside, "python3", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", "/image/usr/lib"], check=False)
     for name in ("app", "dev", "proc", "sys", "tmp"):
         (image / name).mkdir()
     (image / "etc/passwd").write_text("root:x:0:0::/:/\napp:x:10001:10001::/app:/\n")
