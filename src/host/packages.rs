@@ -1,40 +1,42 @@
-//! Installed packages and how to change them: apt. This file says what is installed; `apt` changes it, `locks` waits for others.
+//! Installed packages and how to change them, with whichever package manager the machine has. This file says what is installed
+//! and who is asked; `dpkg` and `rpm` answer, `apt` and `dnf` change it, `locks` waits for others.
 
 mod apt;
 mod archive;
 mod dnf;
+mod dpkg;
 mod failure;
 mod locks;
 mod manager;
+mod missing;
 mod request;
+mod rpm;
 mod source;
+mod version;
+mod versionlock;
 
-pub use apt::Transaction;
 pub use manager::Manager;
-pub use request::{NamedPackage, Request};
+pub use request::{NamedPackage, Request, Transaction};
 pub use source::{Source, SourceFiles};
+pub use version::Version;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Facts;
-use super::programs::Invocation;
-use crate::error::{Context as _, Error, Kind, Result};
+use super::{Facts, Host};
+use crate::error::{Error, Kind, Result};
 
-/// What is asked of `dpkg-query` about every package, one line each; made for parsing.
-const FORMAT: &str = "${Package}\\t${Architecture}\\t${Version}\\t${db:Status-Want}\\t${db:Status-Status}\\t${Provides}\\n";
-
-/// One package as dpkg knows it.
+/// One package as the package manager knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFacts {
-    /// `amd64`, `all`, …
+    /// `amd64`, `all`, `x86_64`, `noarch`, …
     pub architecture: String,
     /// Its version.
-    pub version: String,
+    pub version: Version,
     /// Whether it is held at this version.
     pub held: bool,
-    /// `installed`, `half-configured`, `config-files`, …
+    /// `installed`, or as dpkg says: `half-configured`, `config-files`, …
     pub status: String,
 }
 
@@ -50,7 +52,7 @@ impl PackageFacts {
     }
 }
 
-/// Everything dpkg knows.
+/// Everything the package manager knows.
 #[derive(Debug, Default)]
 pub struct Packages {
     by_name: HashMap<String, Vec<PackageFacts>>,
@@ -58,21 +60,14 @@ pub struct Packages {
 }
 
 impl Packages {
-    fn parse(text: &str) -> Self {
-        let mut all = Self::default();
-        for line in text.lines() {
-            let mut fields = line.split('\t');
-            let mut next = || fields.next().unwrap_or_default().to_owned();
-            let (name, architecture, version, want, status, provides) = (next(), next(), next(), next(), next(), next());
-            let package = PackageFacts { architecture, version, held: want == "hold", status };
-            if package.is_installed() {
-                for virtual_name in provides.split(',').filter_map(|entry| entry.split_whitespace().next()) {
-                    all.provided.insert(virtual_name.to_owned(), name.clone());
-                }
+    /// One more package, which provides these names.
+    fn add<'p>(&mut self, name: &str, package: PackageFacts, provides: impl Iterator<Item = &'p str>) {
+        if package.is_installed() {
+            for virtual_name in provides {
+                self.provided.insert(virtual_name.to_owned(), name.to_owned());
             }
-            all.by_name.entry(name).or_default().push(package);
         }
-        all
+        self.by_name.entry(name.to_owned()).or_default().push(package);
     }
 
     /// The package of this name that is installed or at least begun; `name:architecture` asks for that architecture.
@@ -83,7 +78,8 @@ impl Packages {
         };
         let mut candidates = self.by_name.get(name)?.iter().filter(|package| package.is_installed() || package.is_interrupted());
         match architecture {
-            Some(wanted) => candidates.find(|package| package.architecture == wanted || package.architecture == "all"),
+            Some(wanted) => candidates
+                .find(|package| package.architecture == wanted || ["all", "noarch"].contains(&package.architecture.as_str())),
             None => candidates.next(),
         }
     }
@@ -107,78 +103,107 @@ impl Packages {
 }
 
 impl Facts {
-    /// Everything dpkg knows, asked with one call until somebody writes.
+    /// What is installed, asked with one call until somebody writes.
     ///
     /// # Errors
-    /// `Failed` where there is no dpkg, or when it does not answer.
+    /// `Failed` where there is no package manager, or when it does not answer.
     pub fn packages(&self) -> Result<Arc<Packages>> {
-        self.world.cache.get("packages", || {
-            let asked = Invocation::new("dpkg-query", &["--show", "--showformat", FORMAT]);
-            let output = self.ask(&asked).map_err(|error| match error.kind() {
-                Kind::Missing => Manager::Apt.absent(),
-                _ => error,
-            })?;
-            // dpkg-query ends with 1 when nothing at all is installed, and says nothing then.
-            if !output.success() && !output.stderr.is_empty() {
-                return Err(failure::of("asking dpkg what is installed", &output, &self.world.options.redactor));
-            }
-            Ok(Packages::parse(&output.text()))
+        self.world.cache.get("packages", || match self.package_manager() {
+            Manager::Apt => self.ask_dpkg(),
+            Manager::Dnf => self.ask_rpm(),
         })
     }
 
     /// Name and version of a package file.
     ///
     /// # Errors
-    /// `Missing` where there is no such file; `Failed` when it is no package.
+    /// `Missing` where there is no such file; `Failed` when it is no package of this machine.
     pub fn package_file(&self, path: &Path) -> Result<(String, String)> {
         if self.look(path)?.is_none() {
             return Err(Error::new(Kind::Missing, format!("there is no package file `{}`", path.display())));
         }
-        let shown = path.display().to_string();
-        let asked = Invocation::new("dpkg-deb", &["--ctrl-tarfile", &shown]);
-        let output = self.ask(&asked).map_err(|error| match error.kind() {
-            Kind::Missing => Manager::Apt.absent(),
-            _ => error,
-        })?;
-        let field = |name| archive::control_field(&output.stdout, name);
-        match (field("Package"), field("Version")) {
-            (Some(name), Some(version)) if output.success() => Ok((name, version)),
-            _ => Err(Error::new(Kind::Failed, format!("`{shown}` is not a Debian package"))),
+        match self.package_manager() {
+            Manager::Apt => self.deb_file(path),
+            Manager::Dnf => self.rpm_file(path),
         }
-        .doing(|| format!("reading `{shown}`"))
     }
 
-    /// Whether dpkg was stopped before it had written its journal down.
+    /// Whether the package manager was stopped in the middle of something that it does not finish by itself.
     ///
     /// # Errors
-    /// When dpkg cannot be asked.
-    pub fn dpkg_was_interrupted(&self) -> Result<bool> {
-        Ok(!self.packages()?.interrupted().is_empty() || apt::has_journal(Path::new("/var/lib/dpkg/updates")))
+    /// When it cannot be asked.
+    pub fn packages_were_interrupted(&self) -> Result<bool> {
+        match self.package_manager() {
+            Manager::Apt => self.dpkg_was_interrupted(),
+            // What rpm had not finished is not installed, and installed anew.
+            Manager::Dnf => Ok(false),
+        }
+    }
+
+    /// Fails where packages cannot be held at their version.
+    ///
+    /// # Errors
+    /// `Missing`, with what it takes.
+    pub fn require_holds(&self) -> Result<()> {
+        match self.package_manager() {
+            Manager::Apt => Ok(()),
+            Manager::Dnf => self.version_locks().and_then(|locks| locks.map(|_| ()).ok_or_else(versionlock::absent)),
+        }
+    }
+
+    /// Waits until nobody else is at work with packages.
+    fn wait_for_packages(&self, manager: Manager) -> Result<()> {
+        let (name, locks) = locks::of(manager);
+        self.waits.during(|| locks::wait_for(name, &locks, &self.scope.deadline, &|reason| (self.scope.waiting)(reason)))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Host {
+    /// Installs everything in one call.
+    ///
+    /// # Errors
+    /// `Missing` when a package does not exist; `TimedOut` when somebody held the locks; whatever the package manager says.
+    pub fn install_packages(&self, wanted: &Transaction) -> Result<()> {
+        let manager = self.package_manager();
+        let (mut names, mut files, mut downloads) = (Vec::new(), Vec::new(), Vec::new());
+        for request in &wanted.install {
+            match request {
+                Request::Named(package) => names.push(package.clone()),
+                Request::File(path) => files.push(path.display().to_string()),
+                Request::Remote { origin, sha256 } => {
+                    let path = self.download(origin, *sha256, manager.extension())?;
+                    files.push(path.display().to_string());
+                    downloads.push(path);
+                }
+            }
+        }
+        let done = match manager {
+            Manager::Apt => self.apt_install(&names, &files, wanted),
+            Manager::Dnf => self.dnf_install(&names, &files, wanted),
+        };
+        downloads.iter().try_for_each(|path| self.remove(path))?;
+        done
+    }
 
-    const SEEN: &str = "nginx\tamd64\t1.22.1-9\thold\tinstalled\thttpd, httpd-cgi (= 1)\n\
-        mawk\tamd64\t1.3.4\tinstall\tinstalled\tawk\n\
-        gone\tamd64\t2\tdeinstall\tconfig-files\tghost\n\
-        broken\tamd64\t1\tinstall\thalf-configured\t\n\
-        libc6\tamd64\t2.36\tinstall\tinstalled\t\n\
-        libc6\ti386\t2.35\tinstall\tinstalled\t\n";
+    /// Removes packages, and leaves configuration that was changed.
+    ///
+    /// # Errors
+    /// `TimedOut` when somebody held the locks; whatever the package manager says.
+    pub fn remove_packages(&self, names: &[String]) -> Result<()> {
+        match self.package_manager() {
+            Manager::Apt => self.apt_remove(names),
+            Manager::Dnf => self.dnf_remove(names),
+        }
+    }
 
-    #[test]
-    fn dpkg_lines_become_facts() {
-        let all = Packages::parse(SEEN);
-        let nginx = all.find("nginx").unwrap();
-        assert!(nginx.held && nginx.is_installed());
-        assert_eq!(nginx.version, "1.22.1-9");
-        assert_eq!(all.find("libc6:i386").unwrap().version, "2.35");
-        assert!(all.find("libc6:arm64").is_none());
-        assert!(all.find("gone").is_none(), "configuration files left behind are not a package");
-        assert_eq!(all.interrupted(), ["broken"]);
-        assert_eq!(all.provider("httpd-cgi"), Some("nginx"));
-        assert_eq!(all.provider("ghost"), None);
+    /// Holds packages at their version, or lets them go.
+    ///
+    /// # Errors
+    /// When the package manager cannot write that down.
+    pub fn hold_packages(&self, names: &[String], hold: bool) -> Result<()> {
+        match self.package_manager() {
+            Manager::Apt => self.apt_hold(names, hold),
+            Manager::Dnf => self.dnf_hold(names, hold),
+        }
     }
 }

@@ -10,25 +10,26 @@ use serde::{Deserialize, Deserializer};
 use crate::error::Result;
 use crate::host::aws::Permission;
 use crate::host::origin::Origin;
-use crate::host::packages::{NamedPackage, Packages as Installed, Request, Transaction};
+use crate::host::packages::{Manager, NamedPackage, Packages as Installed, Request, Transaction};
 use crate::host::{Facts, Host};
 use crate::step::fields::AbsolutePath;
 use crate::step::{Finding, Step, Thing, Touches};
 
-/// Installed packages (apt).
+/// Installed packages: apt on Debian and Ubuntu, dnf on Amazon Linux and its kin.
 ///
-/// Asks dpkg once, and calls `apt-get` once for the whole list, only when something is missing; fetches the package lists only
-/// when they are older than an hour. Waits for other users of apt, and names them. Configuration files that were changed stay.
+/// Asks dpkg or rpm once, and calls `apt-get` or `dnf` once for the whole list, only when something is missing; fetches the package
+/// lists only when they are old. Waits for other users of the package manager, and names them. Configuration files that were
+/// changed stay.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Packages {
-    /// Names (`nginx`), names with the beginning of a version (`nginx=1.22.*`), paths of `.deb` files, or
-    /// `{ name, version, deb, sha256 }` for a `.deb` elsewhere.
+    /// Names (`nginx`), names with the beginning of a version (`nginx=1.22.*`), paths of `.deb` or `.rpm` files, or
+    /// `{ name, version, deb, sha256 }` (`rpm` in place of `deb`) for a file elsewhere.
     names: Vec<Item>,
     /// `present` unless told, or `absent` (removed, configuration files stay).
     #[serde(default)]
     state: State,
-    /// Whether they are held at their version (`apt-mark hold`); left alone unless told.
+    /// Whether they are held at their version (`apt-mark hold`, dnf's plugin `versionlock`); left alone unless told.
     #[serde(default)]
     hold: Option<bool>,
     /// Also install what they recommend. Off unless told: a server gets what the playbook names.
@@ -49,9 +50,9 @@ enum State {
 #[derive(Debug, Clone, JsonSchema)]
 #[serde(untagged)]
 enum Item {
-    /// A name, a name with a version, or the path of a `.deb` file.
+    /// A name, a name with a version, or the path of a package file.
     Text(String),
-    /// A `.deb` file elsewhere.
+    /// A package file elsewhere.
     Remote(RemotePackage),
 }
 
@@ -63,8 +64,10 @@ struct RemotePackage {
     name: String,
     /// Its version.
     version: String,
-    /// `https://…` or `s3://bucket/key`, where the file is.
-    deb: String,
+    /// `https://…` or `s3://bucket/key`, where the file is, for apt.
+    deb: Option<String>,
+    /// The same for dnf.
+    rpm: Option<String>,
     /// sha256 of the file, in hexadecimal.
     sha256: String,
 }
@@ -77,7 +80,7 @@ impl<'de> Deserialize<'de> for Item {
             type Value = Item;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a package's name, or `{ name, version, deb, sha256 }`")
+                f.write_str("a package's name, or `{ name, version, deb, sha256 }` (or `rpm`)")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Item, E> {
@@ -97,19 +100,30 @@ impl Item {
     fn request(&self) -> Result<Request, String> {
         match self {
             Self::Text(text) if text.starts_with('/') => match text.parse::<AbsolutePath>() {
-                Ok(path) if path.extension().is_some_and(|extension| extension == "deb") => {
-                    Ok(Request::File(path.as_path().to_owned()))
-                }
-                Ok(_) => Err(format!("`{text}` does not end in `.deb`")),
+                Ok(_) if self.manager().is_none() => Err(format!("`{text}` ends neither in `.deb` nor in `.rpm`")),
+                Ok(path) => Ok(Request::File(path.as_path().to_owned())),
                 Err(why) => Err(why),
             },
             Self::Text(text) => text.parse().map(Request::Named),
             Self::Remote(remote) => {
                 self.named()?;
-                let origin = Origin::of(&remote.deb).ok().filter(Origin::is_remote);
-                let origin = origin.ok_or_else(|| format!("`{}` must be `https://…` or `s3://bucket/key`", remote.deb))?;
+                let ((Some(place), None) | (None, Some(place))) = (&remote.deb, &remote.rpm) else {
+                    return Err(format!("exactly one of `deb` and `rpm` says where `{}` is", remote.name));
+                };
+                let origin = Origin::of(place).ok().filter(Origin::is_remote);
+                let origin = origin.ok_or_else(|| format!("`{place}` must be `https://…` or `s3://bucket/key`"))?;
                 Ok(Request::Remote { origin, sha256: remote.sha256.parse()? })
             }
+        }
+    }
+
+    /// Whose file it is; `None` for what is asked for by its name.
+    fn manager(&self) -> Option<Manager> {
+        match self {
+            Self::Text(text) => {
+                [Manager::Apt, Manager::Dnf].into_iter().find(|manager| text.ends_with(&format!(".{}", manager.extension())))
+            }
+            Self::Remote(remote) => Some(if remote.deb.is_some() { Manager::Apt } else { Manager::Dnf }),
         }
     }
 
@@ -123,7 +137,13 @@ impl Item {
 
     /// Name and version; of a file here, the file is asked.
     fn wanted(&self, facts: &Facts) -> Result<NamedPackage> {
-        match self.request() {
+        let request = self.request();
+        let (here, is_file) = (facts.package_manager(), !matches!(request, Ok(Request::Named(_))));
+        if is_file && self.manager().is_some_and(|manager| manager != here) {
+            let why = format!("this machine installs `.{}` files, no others", here.extension());
+            return Err(as_playbook_error(why));
+        }
+        match request {
             Ok(Request::File(path)) => {
                 let (name, version) = facts.package_file(&path)?;
                 Ok(NamedPackage { name, version: Some(version) })
@@ -202,13 +222,13 @@ impl Packages {
             }
             // A virtual name (`awk`) is there when a package provides it; it has no version of its own.
             let provided = wanted.version.is_none() && there.is_none() && installed.provider(&wanted.name).is_some();
-            let fits = provided || there.is_some_and(|package| package.is_installed() && wanted.accepts(&package.version));
+            let fits = provided || there.is_some_and(|package| package.is_installed() && package.version.is_wanted_by(wanted));
             if !fits {
                 let request = item.request().map_err(as_playbook_error)?;
-                moves.push(Move { wanted: wanted.clone(), request, from: there.map(|package| package.version.clone()) });
+                moves.push(Move { wanted: wanted.clone(), request, from: there.map(|package| package.version.to_string()) });
             }
             if let Some(package) = there {
-                versions.insert(wanted.name.clone(), package.version.clone().into());
+                versions.insert(wanted.name.clone(), package.version.to_string().into());
             }
             if self.hold.is_some_and(|hold| hold != there.is_some_and(|package| package.held)) {
                 holds.push(wanted.name.clone());
@@ -267,8 +287,11 @@ impl Step for Packages {
     fn check(&self, facts: &Facts) -> Result<Finding<Change>> {
         let wanted = self.names.iter().map(|item| item.wanted(facts)).collect::<Result<Vec<_>>>()?;
         let mut finding = self.compare(&wanted, &*facts.packages()?)?;
+        if self.hold == Some(true) {
+            facts.require_holds()?;
+        }
         // Every later call of apt fails until this is done, so it is this step's business whatever it was about.
-        if facts.dpkg_was_interrupted()? {
+        if facts.packages_were_interrupted()? {
             finding.change(Change::Heal);
             finding.changes.rotate_right(1);
         }

@@ -1,29 +1,20 @@
 //! Changing what is installed, with one `apt-get` call for a whole list: never asking, keeping configuration files that were
 //! changed, fetching the lists only when something is missing and they are old.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Request, failure, locks};
+use super::missing::{self, Offer};
+use super::{Manager, NamedPackage, Transaction, Version, failure, locks};
 use crate::error::{Context as _, Error, Kind, Result};
-use crate::host::Host;
 use crate::host::programs::{Invocation, Output};
+use crate::host::{Facts, Host};
 
 /// Lists younger than this are good enough.
 const FRESH: Duration = Duration::from_hours(1);
 /// How often a lock that was taken just before us is waited for again.
 const LOCK_RACES: usize = 5;
-
-/// What to install in one go.
-#[derive(Debug, Clone, Default)]
-pub struct Transaction {
-    /// The packages.
-    pub install: Vec<Request>,
-    /// Also what they recommend.
-    pub recommends: bool,
-    /// Whether held packages may move: only when the playbook says something about their hold.
-    pub change_held: bool,
-}
 
 /// How old the lists are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,41 +25,22 @@ enum Lists {
 }
 
 impl Host {
-    /// Installs everything in one call.
-    ///
-    /// # Errors
-    /// `Missing` when a package does not exist; `TimedOut` when somebody held apt's locks; whatever apt says.
-    pub fn install_packages(&self, wanted: &Transaction) -> Result<()> {
-        let names: Vec<String> = wanted.install.iter().filter_map(name_of).collect();
-        let (mut files, mut downloads) = (Vec::new(), Vec::new());
-        for request in &wanted.install {
-            match request {
-                Request::Named(_) => {}
-                Request::File(path) => files.push(path.display().to_string()),
-                Request::Remote { origin, sha256 } => {
-                    let path = self.download(origin, *sha256, "deb")?;
-                    files.push(path.display().to_string());
-                    downloads.push(path);
-                }
-            }
-        }
+    pub(super) fn apt_install(&self, packages: &[NamedPackage], files: &[String], wanted: &Transaction) -> Result<()> {
         let mut arguments = vec!["install".to_owned(), "--no-remove".to_owned()];
         arguments.push(format!("-oAPT::Install-Recommends={}", wanted.recommends));
         // Only a version that somebody wrote down may be older than the installed one.
-        if !files.is_empty() || names.iter().any(|name| name.contains('=')) {
+        if !files.is_empty() || packages.iter().any(|package| package.version.is_some()) {
             arguments.push("--allow-downgrades".into());
         }
         if wanted.change_held {
             arguments.push("--allow-change-held-packages".into());
         }
         arguments.push("--".into());
-        arguments.extend(names.iter().chain(&files).cloned());
-        let done = self.install_with_lists(&names, &arguments);
-        downloads.iter().try_for_each(|path| self.remove(path))?;
-        done
+        arguments.extend(packages.iter().map(ToString::to_string).chain(files.iter().cloned()));
+        self.install_with_lists(packages, &arguments)
     }
 
-    fn install_with_lists(&self, names: &[String], arguments: &[String]) -> Result<()> {
+    fn install_with_lists(&self, names: &[NamedPackage], arguments: &[String]) -> Result<()> {
         let lists = lists_in(Path::new("/var/lib/apt/lists"), SystemTime::now());
         // Files may need dependencies, but mostly do not: their lists are fetched when the first try fails.
         let updated = if !names.is_empty() && lists != Lists::Fresh { Some(self.update_lists(None)) } else { None };
@@ -86,19 +58,15 @@ impl Host {
     }
 
     /// Why the last try failed: names that do not exist, lists that could not be had, or apt's own words.
-    fn explain(&self, names: &[String], output: &Output, update: Result<()>) -> Result<()> {
-        if let Some(missing) = self.missing_among(names)? {
+    fn explain(&self, names: &[NamedPackage], output: &Output, update: Result<()>) -> Result<()> {
+        if let Some(missing) = missing::among(names, &Known::ask(self)?)? {
             return Err(missing.doing("installing packages"));
         }
         update?;
         Err(failure::of("installing packages", output, &self.world.options.redactor))
     }
 
-    /// Removes packages, and leaves their configuration.
-    ///
-    /// # Errors
-    /// `TimedOut` when somebody held apt's locks; whatever apt says.
-    pub fn remove_packages(&self, names: &[String]) -> Result<()> {
+    pub(super) fn apt_remove(&self, names: &[String]) -> Result<()> {
         let mut arguments = vec!["remove".to_owned(), "--allow-change-held-packages".into(), "--".into()];
         arguments.extend_from_slice(names);
         let output = self.apt_get(&arguments)?;
@@ -108,12 +76,8 @@ impl Host {
         Err(failure::of("removing packages", &output, &self.world.options.redactor))
     }
 
-    /// Holds packages at their version, or lets them go.
-    ///
-    /// # Errors
-    /// When apt cannot write that down.
-    pub fn hold_packages(&self, names: &[String], hold: bool) -> Result<()> {
-        self.wait_for_apt()?;
+    pub(super) fn apt_hold(&self, names: &[String], hold: bool) -> Result<()> {
+        self.wait_for_packages(Manager::Apt)?;
         let mut asked = Invocation::new("apt-mark", &[if hold { "hold" } else { "unhold" }, "--"]);
         asked.arguments.extend_from_slice(names);
         let output = self.run_apt(asked)?;
@@ -128,7 +92,7 @@ impl Host {
     /// # Errors
     /// When a package's own scripts fail.
     pub fn finish_interrupted_packages(&self) -> Result<()> {
-        self.wait_for_apt()?;
+        self.wait_for_packages(Manager::Apt)?;
         let output =
             self.run_apt(Invocation::new("dpkg", &["--configure", "--pending", "--force-confdef", "--force-confold"]))?;
         if output.success() {
@@ -155,7 +119,7 @@ impl Host {
 
     fn apt_get(&self, arguments: &[String]) -> Result<Output> {
         for _ in 0..LOCK_RACES {
-            self.wait_for_apt()?;
+            self.wait_for_packages(Manager::Apt)?;
             let left = self.deadline().saturating_duration_since(Instant::now()).as_secs();
             let mut asked = Invocation::new(
                 "apt-get",
@@ -171,7 +135,7 @@ impl Host {
             asked.arguments.push(format!("-oDPkg::Lock::Timeout={left}"));
             asked.arguments.extend_from_slice(arguments);
             let output = self.run_apt(asked)?;
-            let lost_a_race = !output.success() && locks::Holder::of_any(&locks::all()).is_some();
+            let lost_a_race = !output.success() && locks::Holder::of_any(&locks::of(Manager::Apt).1).is_some();
             if !lost_a_race {
                 return Ok(output);
             }
@@ -193,56 +157,40 @@ impl Host {
         }
         let program = asked.program.clone();
         self.ask(&asked)
-            .map_err(|error| if error.kind() == Kind::Missing { super::Manager::Apt.absent() } else { error })
+            .map_err(|error| if error.kind() == Kind::Missing { Manager::Apt.absent() } else { error })
             .doing(|| format!("running `{program}`"))
     }
+}
 
-    fn wait_for_apt(&self) -> Result<()> {
-        self.waits.during(|| locks::wait_for(&locks::all(), &self.scope.deadline, &|reason| (self.scope.waiting)(reason)))
+/// What the repositories have, as apt's cache says.
+struct Known<'f> {
+    facts: &'f Facts,
+    names: String,
+}
+
+impl<'f> Known<'f> {
+    fn ask(facts: &'f Facts) -> Result<Self> {
+        Ok(Self { facts, names: facts.ask(&Invocation::new("apt-cache", &["pkgnames"]))?.text() })
+    }
+}
+
+impl Offer for Known<'_> {
+    fn names(&self) -> HashSet<&str> {
+        self.names.lines().collect()
     }
 
-    /// The names that no repository knows, or have no such version, as an error; `None` when all of them exist.
-    fn missing_among(&self, names: &[String]) -> Result<Option<Error>> {
-        let known = self.run_quietly("apt-cache", &["pkgnames"])?;
-        let known = known.text();
-        let all: std::collections::HashSet<&str> = known.lines().collect();
-        let bare = |name: &str| name.split([':', '=']).next().unwrap_or_default().to_owned();
-        let mut unknown = Vec::new();
-        let mut hint = None;
-        for name in names {
-            let wanted = bare(name);
-            if !all.contains(wanted.as_str()) {
-                let near =
-                    all.iter().map(|known| (strsim::jaro_winkler(known, &wanted), *known)).max_by(|a, b| a.0.total_cmp(&b.0));
-                if let (None, Some((score, near))) = (&hint, near) {
-                    hint = (score > 0.85).then(|| format!("did you mean `{near}`?"));
-                }
-                unknown.push(format!("`{wanted}`"));
-            } else if let Some((_, version)) = name.split_once('=') {
-                let versions = versions(&self.run_quietly("apt-cache", &["madison", &wanted])?.text());
-                let pattern: super::NamedPackage = name.parse().map_err(|why: String| Error::new(Kind::Bug, why))?;
-                if !versions.iter().any(|version| pattern.accepts(version)) {
-                    unknown.push(format!("`{wanted}` in version `{version}`"));
-                    hint.get_or_insert(match versions.as_slice() {
-                        [] => format!("`{wanted}` is named by others only; no repository has it"),
-                        some => format!("there is {}", some.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ")),
-                    });
-                }
-            }
-        }
-        if unknown.is_empty() {
-            return Ok(None);
-        }
-        let noun = if unknown.len() == 1 { "package" } else { "packages" };
-        let error = Error::new(Kind::Missing, format!("no repository of this machine has {noun} {}", unknown.join(", ")));
-        Ok(Some(match hint {
-            Some(hint) => error.hint(hint),
-            None => error.hint("is its repository configured (`/etc/apt/sources.list.d`)?"),
-        }))
+    /// `pkgnames` knows virtual names too.
+    fn provides(&self, _: &str) -> Result<bool> {
+        Ok(false)
     }
 
-    fn run_quietly(&self, program: &str, arguments: &[&str]) -> Result<Output> {
-        self.ask(&Invocation::new(program, arguments))
+    fn versions(&self, name: &str) -> Result<Vec<Version>> {
+        let said = self.facts.ask(&Invocation::new("apt-cache", &["madison", name]))?;
+        Ok(versions(&said.text()).iter().map(|version| Version::debian(version)).collect())
+    }
+
+    fn place(&self) -> &'static str {
+        "/etc/apt/sources.list.d"
     }
 }
 
@@ -252,13 +200,6 @@ fn versions(text: &str) -> Vec<String> {
         text.lines().filter_map(|line| line.split('|').nth(1)).map(|version| version.trim().to_owned()).collect();
     all.dedup();
     all
-}
-
-fn name_of(request: &Request) -> Option<String> {
-    match request {
-        Request::Named(package) => Some(package.to_string()),
-        Request::File(_) | Request::Remote { .. } => None,
-    }
 }
 
 /// Whether dpkg's journal holds anything: it is emptied at the end of every run of dpkg.

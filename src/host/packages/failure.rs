@@ -1,4 +1,4 @@
-//! What apt and dpkg said when they failed, and what it means. Their words decide about hints and retries only, never about
+//! What apt, dpkg and dnf said when they failed, and what it means. Their words decide about hints and retries only, never about
 //! whether something succeeded: that is the exit code's and the next check's business.
 
 use crate::error::{Error, Kind};
@@ -9,14 +9,23 @@ use crate::secret::Redactor;
 pub(super) fn of(doing: &str, output: &Output, redactor: &Redactor) -> Error {
     let said = format!("{}\n{}", output.text(), String::from_utf8_lossy(&output.stderr));
     let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    // apt marks what went wrong with `E:`; the first one is the reason, later ones its consequences.
-    let reason =
-        lines.iter().find_map(|line| line.strip_prefix("E: ")).map_or_else(|| format!("it {}", output.status), str::to_owned);
+    // apt marks what went wrong with `E:`, dnf with `Error:`; the first one is the reason, later ones its consequences.
+    let reason = lines.iter().find_map(|line| line.strip_prefix("E: ").or_else(|| line.strip_prefix("Error: ")));
+    let reason = reason.map_or_else(|| format!("it {}", output.status), str::to_owned);
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let distrusted = has(&["NO_PUBKEY", "BADSIG", "Missing key", "is not signed"]);
+    let distrusted =
+        has(&["NO_PUBKEY", "BADSIG", "Missing key", "is not signed", "GPG check FAILED", "not correct for this package"]);
     let kind = if distrusted {
         Kind::Failed
-    } else if has(&["Failed to fetch", "Temporary failure resolving", "Could not connect", "Connection timed out"]) {
+    } else if has(&[
+        "Failed to fetch",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Connection timed out",
+        "Curl error (6)",
+        "Curl error (7)",
+        "Curl error (28)",
+    ]) {
         Kind::Unreachable
     } else {
         Kind::Failed

@@ -1,5 +1,5 @@
-//! Waiting for the four locks of apt and dpkg, and saying who holds them. Retrying is the wrong answer to a lock whose holder
-//! will finish, and `DPkg::Lock::Timeout` does not cover the lists, so we look for ourselves.
+//! Waiting for the locks of the package managers, and saying who holds them. Retrying is the wrong answer to a lock whose holder
+//! will finish, `DPkg::Lock::Timeout` does not cover the lists, and dnf waits for ever, so we look for ourselves.
 
 use std::fs::File;
 use std::io;
@@ -8,12 +8,35 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
 
+use super::Manager;
 use crate::error::{Error, Kind, Result};
 use crate::host::deadline::Deadline;
 
-/// Locked independently of each other; `apt-get update` takes only the first.
-pub(super) const LOCKS: [&str; 4] =
+/// apt's and dpkg's: locked independently of each other; `apt-get update` takes only the first.
+const APT: [&str; 4] =
     ["/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock", "/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock"];
+/// rpm's, where its database is.
+const RPM: [&str; 2] = ["/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock"];
+/// dnf's hold the id of their holder, and are gone when it is done.
+const DNF: [&str; 3] = ["/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid"];
+
+/// One lock.
+#[derive(Debug, Clone)]
+pub(super) enum Lock {
+    /// A file that is locked as `fcntl(2)` does.
+    Record(PathBuf),
+    /// A file that holds a process id.
+    PidFile(PathBuf),
+}
+
+/// What a package manager is called, and its locks.
+pub(super) fn of(manager: Manager) -> (&'static str, Vec<Lock>) {
+    let records = |paths: &[&str]| paths.iter().map(|path| Lock::Record(path.into())).collect::<Vec<_>>();
+    match manager {
+        Manager::Apt => ("apt", records(&APT)),
+        Manager::Dnf => ("dnf", DNF.iter().map(|path| Lock::PidFile(path.into())).chain(records(&RPM)).collect()),
+    }
+}
 
 /// How often we look.
 const EVERY: Duration = Duration::from_millis(100);
@@ -29,11 +52,21 @@ pub(super) struct Holder {
 
 impl Holder {
     /// The process that holds one of these locks, if one does.
-    pub(super) fn of_any<P: AsRef<Path>>(locks: &[P]) -> Option<Self> {
-        locks.iter().find_map(|lock| Self::of(lock.as_ref()).ok().flatten())
+    pub(super) fn of_any(locks: &[Lock]) -> Option<Self> {
+        locks.iter().find_map(|lock| match lock {
+            Lock::Record(path) => Self::of_record(path).ok().flatten(),
+            Lock::PidFile(path) => Self::of_pid_file(path),
+        })
     }
 
-    fn of(lock: &Path) -> io::Result<Option<Self>> {
+    /// As dnf judges its own: what a process left that is not there any more is no lock.
+    fn of_pid_file(path: &Path) -> Option<Self> {
+        let pid = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
+        let command = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(Self { pid, command: command.trim().to_owned() })
+    }
+
+    fn of_record(lock: &Path) -> io::Result<Option<Self>> {
         let file = match File::open(lock) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -65,31 +98,26 @@ impl std::fmt::Display for Holder {
 ///
 /// # Errors
 /// `TimedOut`, naming the holder.
-pub(super) fn wait_for<P: AsRef<Path>>(locks: &[P], deadline: &Deadline, say: &dyn Fn(&str)) -> Result<()> {
+pub(super) fn wait_for(name: &str, locks: &[Lock], deadline: &Deadline, say: &dyn Fn(&str)) -> Result<()> {
     let begun = Instant::now();
     let mut said: Option<Instant> = None;
     while let Some(holder) = Holder::of_any(locks) {
         let now = Instant::now();
         let waited = now.duration_since(begun).as_secs();
         if now >= deadline.instant() {
-            let why = format!("{holder} held the apt lock for all of the {waited} s that were left");
+            let why = format!("{holder} held the {name} lock for all of the {waited} s that were left");
             return Err(Error::new(Kind::TimedOut, why));
         }
         if said.is_none_or(|last| now.duration_since(last) >= SAY_EVERY) {
-            say(&format!("waiting for apt lock held by {holder}, {waited} s"));
+            say(&format!("waiting for {name} lock held by {holder}, {waited} s"));
             said = Some(now);
         }
         std::thread::sleep(EVERY.min(deadline.nap(now)));
     }
     if said.is_some() {
-        say(&format!("apt lock is free after {} s", begun.elapsed().as_secs()));
+        say(&format!("{name} lock is free after {} s", begun.elapsed().as_secs()));
     }
     Ok(())
-}
-
-/// The locks of this machine.
-pub(super) fn all() -> Vec<PathBuf> {
-    LOCKS.iter().map(PathBuf::from).collect()
 }
 
 #[cfg(test)]
@@ -119,9 +147,9 @@ mod tests {
         let mut child = hold(&lock);
         let pid = child.id();
         let free_elsewhere = folder.path().join("no-such-lock");
-        let locks = [free_elsewhere, lock];
+        let locks = [Lock::Record(free_elsewhere), Lock::Record(lock)];
 
-        let too_late = wait_for(&locks, &Deadline::at(Instant::now()), &|_| ()).unwrap_err();
+        let too_late = wait_for("apt", &locks, &Deadline::at(Instant::now()), &|_| ()).unwrap_err();
         assert_eq!(too_late.kind(), Kind::TimedOut);
         assert!(too_late.to_string().contains(&format!("perl (pid {pid})")), "{too_late}");
 
@@ -133,7 +161,7 @@ mod tests {
                 child.wait().unwrap();
             });
             let say = |line: &str| said.lock().unwrap().push(line.to_owned());
-            wait_for(&locks, &Deadline::at(Instant::now() + Duration::from_secs(20)), &say).unwrap();
+            wait_for("apt", &locks, &Deadline::at(Instant::now() + Duration::from_secs(20)), &say).unwrap();
         });
         let said = said.into_inner().unwrap();
         assert_eq!(said[0], format!("waiting for apt lock held by perl (pid {pid}), 0 s"));
@@ -145,6 +173,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let lock = folder.path().join("lock");
         std::fs::write(&lock, "").unwrap();
-        wait_for(&[lock], &Deadline::at(Instant::now()), &|line| panic!("{line}")).unwrap();
+        wait_for("apt", &[Lock::Record(lock)], &Deadline::at(Instant::now()), &|line| panic!("{line}")).unwrap();
+    }
+
+    #[test]
+    fn a_pid_file_is_a_lock_while_its_process_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = folder.path().join("lock.pid");
+        let locks = [Lock::PidFile(lock.clone())];
+        assert_eq!(Holder::of_any(&locks), None);
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        std::fs::write(&lock, child.id().to_string()).unwrap();
+        let told = Holder::of_any(&locks).unwrap().to_string();
+        assert_eq!(told, format!("sleep (pid {})", child.id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(Holder::of_any(&locks), None, "a leftover");
     }
 }

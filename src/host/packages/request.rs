@@ -39,8 +39,8 @@ impl FromStr for NamedPackage {
             None => (text, None),
         };
         let (name, architecture) = full_name.split_once(':').unwrap_or((full_name, "any"));
-        let simple = |part: &str| part.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"+-.".contains(&c));
-        let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let simple = |part: &str| part.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-._".contains(&c));
+        let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
         if name.len() < 2
             || !simple(name)
             || !starts_well
@@ -52,7 +52,7 @@ impl FromStr for NamedPackage {
         }
         if let Some(version) = version {
             let body = version.strip_suffix('*').unwrap_or(version);
-            let fits = body.bytes().all(|c| c.is_ascii_alphanumeric() || b".+-:~".contains(&c));
+            let fits = body.bytes().all(|c| c.is_ascii_alphanumeric() || b".+-:~_".contains(&c));
             if version.is_empty() || version == "*" || !fits {
                 return Err(format!("`{version}` is not a version or its beginning and a `*`, such as `1.22.*`"));
             }
@@ -84,6 +84,17 @@ pub enum Request {
     },
 }
 
+/// What to install in one go.
+#[derive(Debug, Clone, Default)]
+pub struct Transaction {
+    /// The packages.
+    pub install: Vec<Request>,
+    /// Also what they recommend.
+    pub recommends: bool,
+    /// Whether held packages may move: only when the playbook says something about their hold.
+    pub change_held: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,10 +111,9 @@ mod tests {
 
     #[test]
     fn what_apt_would_read_as_something_else_is_refused() {
-        for wrong in ["-y", "nginx-", "nginx/testing", "ngi.*x^", "Nginx", "", "a", "nginx=", "nginx=*", "nginx=1.*.2", "nginx:"]
-        {
+        for wrong in ["-y", "nginx-", "nginx/testing", "ngi.*x^", "", "a", "nginx=", "nginx=*", "nginx=1.*.2", "nginx:"] {
             assert!(wrong.parse::<NamedPackage>().is_err(), "{wrong}");
         }
-        assert!("g++".parse::<NamedPackage>().is_ok());
+        assert!(["g++", "ImageMagick", "python3-a_b"].iter().all(|name| name.parse::<NamedPackage>().is_ok()));
     }
 }

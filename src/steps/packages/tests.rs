@@ -106,11 +106,12 @@ fn without_apt_it_says_so() {
 #[test]
 fn what_is_no_package_is_a_problem() {
     let problems = step(
-        "names: [Nginx, /srv/a.rpm, { name: a1, version: 1, deb: 'http://x/a.deb', sha256: 'ab' }, \
-         { name: a1, version: '1', deb: 'https://x/a.deb', sha256: 'ab' }]",
+        "names: [ngi_nx/, /srv/a.zip, { name: a1, version: 1, deb: 'http://x/a.deb', sha256: 'ab' }, \
+         { name: a1, version: '1', deb: 'https://x/a.deb', sha256: 'ab' }, { name: a1, version: '1', sha256: 'ab' }, \
+         { name: a1, version: '1', deb: 's3://b/a.deb', rpm: 's3://b/a.rpm', sha256: 'ab' }]",
     )
     .problems();
-    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert_eq!(problems.len(), 6, "{problems:?}");
     assert!(serde_yaml::from_str::<Packages>("names: [{ name: a, nope: 1 }]").unwrap_err().to_string().contains("nope"));
 }
 
@@ -130,4 +131,82 @@ fn the_real_dpkg_is_understood() {
     };
     let machine = machine(&String::from_utf8(seen.stdout).unwrap());
     assert!(plan(&step("names: [dpkg]"), &machine).is_empty());
+}
+
+const RPMS: &str = "nginx\tx86_64\t1\t1.24.0\t1.amzn2023\tnginx,webserver,\ngit\tx86_64\t0\t2.40.1\t1\tgit,\n";
+
+/// Amazon Linux, on which these are installed.
+fn amazon(seen: &str) -> Machine {
+    let machine = Machine::new().program("rpm", seen);
+    machine.write("etc/os-release", "ID=\"amzn\"\nID_LIKE=\"fedora\"\n");
+    machine
+}
+
+#[test]
+fn dnf_installs_what_is_missing_in_one_call() {
+    let wanted = step("names: [git, python3-venv, nginx=1.26.*, webserver]");
+    let machine = amazon(RPMS).program("dnf", "");
+    assert_eq!(plan(&wanted, &machine), ["install `python3-venv`, `nginx=1.26.*` (now 1:1.24.0-1.amzn2023)"]);
+    let change = wanted.check(&machine.facts()).unwrap().changes.remove(0).change;
+    machine.forget_calls();
+    wanted.apply(&change, &machine.host()).unwrap();
+    let calls = machine.calls();
+    let [install] = calls.as_slice() else { panic!("{calls:?}") };
+    assert!(install.starts_with("dnf --assumeyes ") && install.ends_with(" python3-venv nginx-1.26.*"), "{install}");
+    assert!(install.contains("install_weak_deps=False"), "{install}");
+    assert!(step("names: [git=2.40.1, nginx=1.24.*, webserver]").check(&machine.facts()).unwrap().is_done());
+}
+
+#[test]
+fn what_dnf_does_not_have_is_named_after_a_second_look() {
+    let offered = "nginx\t1\t1.24.0\t1\n\npython3-venv\t0\t3.11\t1\n";
+    for (asked, unknown, hint) in [
+        ("pyhton3-venv", "`pyhton3-venv`", "did you mean `python3-venv`?"),
+        ("nginx=9.*", "`nginx` in version `9.*`", "there is `1:1.24.0-1`"),
+    ] {
+        let machine = amazon("")
+            .program_ends("dnf", 1, "", "Error: Unable to find a match\n")
+            .program("dnf --quiet --cacheonly", offered)
+            .program(
+                &format!(
+                    "dnf --quiet --cacheonly --disableplugin=versionlock repoquery --available --queryformat \
+                %{{name}}\\t%{{epoch}}\\t%{{version}}\\t%{{release}}\\n --whatprovides"
+                ),
+                "",
+            );
+        let wanted = step(&format!("names: ['{asked}']"));
+        let change = wanted.check(&machine.facts()).unwrap().changes.remove(0).change;
+        let error = wanted.apply(&change, &machine.host()).unwrap_err();
+        assert_eq!((error.kind(), error.advice()), (Kind::Missing, Some(hint)));
+        assert!(error.to_string().contains(unknown), "{error}");
+        assert_eq!(machine.calls().iter().filter(|call| call.ends_with(" --refresh")).count(), 1);
+    }
+}
+
+#[test]
+fn dnf_holds_with_its_plugin_or_says_what_it_takes() {
+    let wanted = step("{ names: [git], hold: true }");
+    let error = wanted.check(&amazon(RPMS).facts()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Missing);
+    assert!(error.to_string().contains("versionlock"), "{error}");
+    assert!(plan(&step("{ names: [git], hold: false }"), &amazon(RPMS)).is_empty());
+    let machine = amazon(RPMS).program("dnf", "");
+    machine.write("etc/dnf/plugins/versionlock.conf", "[main]\n");
+    assert_eq!(plan(&wanted, &machine), ["hold `git`"]);
+    let change = wanted.check(&machine.facts()).unwrap().changes.remove(0).change;
+    wanted.apply(&change, &machine.host()).unwrap();
+    assert!(machine.calls().pop().unwrap().ends_with("versionlock add git"));
+    machine.write("etc/dnf/plugins/versionlock.list", "git-0:2.40.1-1.*\n");
+    assert!(plan(&wanted, &machine).is_empty());
+    assert_eq!(plan(&step("{ names: [git], hold: false }"), &machine), ["no longer hold `git`"]);
+}
+
+#[test]
+fn a_file_of_another_package_manager_is_refused() {
+    let error = step("names: [/srv/a.deb]").check(&amazon(RPMS).facts()).unwrap_err();
+    assert!(error.to_string().contains("installs `.rpm` files"), "{error}");
+    let error = step("names: [/srv/a.rpm]").check(&machine(SEEN).facts()).unwrap_err();
+    assert!(error.to_string().contains("installs `.deb` files"), "{error}");
+    let remote = step("names: [{ name: git, version: '2.40.1', rpm: 's3://b/a.rpm', sha256: 'ab' }]");
+    assert!(remote.check(&machine(SEEN).facts()).is_err());
 }
