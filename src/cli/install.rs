@@ -118,6 +118,7 @@ fn hands(beside: &Beside, state: &Path, runtime: &tokio::runtime::Handle) -> Hos
         guards: false,
         stay_on_revision: false,
         retry_revision: false,
+        by_timer: false,
         environment: indexmap::IndexMap::new(),
         state: state.to_owned(),
         redactor: crate::secret::Redactor::new(),

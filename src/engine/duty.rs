@@ -80,6 +80,11 @@ impl Duty {
         self.watch.clock()
     }
 
+    /// The machine reboots, and the next boot run takes the duty over: one last sign of life.
+    pub fn hand_over(&self) {
+        self.watch.beat_once_more();
+    }
+
     /// Decides and says it. To be called without the run lock: a failed instance may be kept for long.
     pub fn fulfil(&self, failure: Option<FailureRecord>, logs: &dyn LogFlush) -> Conclusion {
         let failure = failure.map(|failure| FailureRecord {

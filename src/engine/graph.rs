@@ -31,6 +31,8 @@ pub enum Reason {
     Writes(Thing),
     /// It reads what this one writes.
     Overwrites(Thing),
+    /// One of the two stands alone.
+    Alone,
     /// One of the two cannot say before the run what it touches.
     Unclear,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for Reason {
             Self::Reads(thing) => write!(f, "writes {thing}, which it reads"),
             Self::Writes(thing) => write!(f, "writes {thing}, which it writes too"),
             Self::Overwrites(thing) => write!(f, "reads {thing}, which it writes"),
+            Self::Alone => f.write_str("one of them ends the run when it has something to do"),
             Self::Unclear => f.write_str("what one of them touches is only known during the run"),
         }
     }
@@ -188,7 +191,8 @@ fn conflict(own: &Touches, earlier: &Touches) -> Option<Reason> {
     let reads = || shared(&own.reads, &earlier.writes).map(Reason::Reads);
     let writes = || shared(&own.writes, &earlier.writes).map(Reason::Writes);
     let overwrites = || shared(&own.writes, &earlier.reads).map(Reason::Overwrites);
-    reads().or_else(writes).or_else(overwrites)
+    let alone = || (own.alone || earlier.alone).then_some(Reason::Alone);
+    reads().or_else(writes).or_else(overwrites).or_else(alone)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod owner;
 pub mod panics;
 mod poll;
 mod rollback;
+pub mod reboot;
 pub mod record;
 mod refused;
 pub mod run;

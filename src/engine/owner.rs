@@ -41,6 +41,14 @@ pub fn claim(state: &StateFolder, instance: Option<&str>) -> Result<Option<Strin
     Ok(notice)
 }
 
+/// Whether the state was written by this very instance.
+#[must_use]
+pub fn is_ours(state: &StateFolder, instance: Option<&str>) -> bool {
+    let found = state.read(RECORD).ok().flatten();
+    let owner = found.and_then(|bytes| serde_json::from_slice::<Owner>(&bytes).ok());
+    owner.is_some_and(|owner| owner.instance.as_deref() == instance)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

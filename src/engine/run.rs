@@ -18,7 +18,7 @@ use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::shipping::{Order, Shipping};
 use super::stop::Stop;
 use super::tally::{Refusal, Tally};
-use super::{duty, owner, record, refused};
+use super::{duty, owner, reboot, record, refused};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
@@ -115,13 +115,15 @@ fn run_once(
         digest: playbook.digest.clone(),
     };
     let waiting = if decides { None } else { line.clone() };
-    let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, top + playbook.deadline.0, teller) } else { None };
+    let left = if decides { reboot::left_of(playbook.deadline.0, &state, surroundings.instance.as_ref()) } else { None };
+    let budget = left.unwrap_or(playbook.deadline.0);
+    let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, top + budget, teller) } else { None };
     let mut run = Run {
         id,
         // A timer run that may only report looks like a dry-run, but it may ask, and it is recorded.
         only_looks: options.dry_run || (options.trigger == Trigger::Timer && playbook.converge == Converge::Report),
         options,
-        horizon: Horizon::new(top, playbook.deadline.0).under(duty.as_ref().map(Duty::clock)),
+        horizon: Horizon::new(top, budget).under(duty.as_ref().map(Duty::clock)),
         stop,
         teller: teller.clone(),
         redactor,
@@ -130,6 +132,8 @@ fn run_once(
         duty,
         shipping: OnceLock::new(),
         binary: OnceLock::new(),
+        goes_on_with: left,
+        reboots: OnceLock::new(),
     };
     let ended = hook.map_err(Refusal::from).and_then(|_| run.under_lock(&state, playbook, scope, waiting.as_ref()));
     let binary = run.binary.take();
@@ -155,6 +159,10 @@ struct Run<'a> {
     duty: Option<Duty>,
     shipping: OnceLock<Arc<Shipping>>,
     binary: OnceLock<OwnBinary>,
+    /// What is left of the deadline, where this run goes on after a reboot.
+    goes_on_with: Option<Duration>,
+    /// Set when the machine is to be rebooted.
+    reboots: OnceLock<()>,
 }
 
 impl Run<'_> {
@@ -202,9 +210,15 @@ impl Run<'_> {
     }
 
     /// Answers the hook, however the run ended. A run that a signal ended decides nothing: the next boot does.
-    fn answer(mut self, ended: Result<Tally, Refusal>) -> Result<(Tally, Option<Instance>), Refusal> {
+    fn answer(mut self, mut ended: Result<Tally, Refusal>) -> Result<(Tally, Option<Instance>), Refusal> {
         let shipping = self.shipping.take().unwrap_or_else(|| Arc::new(Shipping::none()));
         let duty = self.duty.take();
+        if self.reboots.get().is_some() && self.stop.reason().is_none() {
+            match reboot::last_act(duty.as_ref(), &shipping, self.stop, &self.teller) {
+                Ok(()) => return ended.map(|tally| (tally, None)),
+                Err(error) => ended = Err(error.into()),
+            }
+        }
         let Some(duty) = duty.filter(|_| self.stop.reason().is_none()) else {
             if self.options.trigger == Trigger::Boot && self.stop.reason().is_some() {
                 self.teller.tell(Event::Lifecycle { text: "nothing was decided: the next boot run will".to_owned() });
@@ -273,11 +287,17 @@ impl Run<'_> {
             dry_run: self.only_looks,
             steps: playbook.entries.len(),
         });
+        if let Some(left) = self.goes_on_with {
+            self.teller.notice(reboot::goes_on(left));
+        }
         for warning in &playbook.warnings {
             self.teller.notice(warning.message.clone());
         }
         let tally = match self.walk(playbook, scope) {
-            Ok(reports) => Tally::of(reports, self.stop.reason(), self.only_looks),
+            Ok(reports) => {
+                let reboots = || self.reboots.get().map(|()| reboot::OWN_REBOOT.to_owned());
+                Tally::of(reports, self.stop.reason().or_else(reboots), self.only_looks)
+            }
             Err(error) => {
                 let reason = Failure::of(&error, None);
                 self.teller.tell(Event::RunFailed { reason: reason.clone() });
@@ -320,6 +340,7 @@ impl Run<'_> {
             WorldOptions {
                 online: !self.options.dry_run || self.options.online,
                 guards: !self.options.dry_run || self.options.run_guards,
+                by_timer: self.options.trigger == Trigger::Timer,
                 stay_on_revision: self.options.trigger == Trigger::Timer && playbook.converge == Converge::Config,
                 retry_revision: self.options.retry_revision,
                 environment: playbook.environment(&scope)?,
@@ -348,6 +369,9 @@ impl Run<'_> {
             && let Err(error) = world.keep_digests()
         {
             self.teller.notice(format!("the next run reads large files again: {error}"));
+        }
+        if !self.only_looks && reboot::is_due(&world, &self.teller) {
+            let _ = self.reboots.set(());
         }
         Ok(reports)
     }

@@ -257,6 +257,9 @@ impl Scheduler {
         if outcome.ending == Ending::Failed && !self.setting.dry_run {
             self.halt(format!("{} failed", about.name()));
         }
+        if self.setting.world.reboot_due().is_some() {
+            self.halt("the machine reboots first; the boot run after it goes on".to_owned());
+        }
         if outcome.overran && !self.setting.dry_run {
             let eater = self.eater(index, &outcome);
             if let Some(reason) = &mut outcome.reason {

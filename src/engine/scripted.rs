@@ -279,6 +279,7 @@ impl Walk {
             guards: true,
             stay_on_revision: false,
             retry_revision: false,
+            by_timer: false,
             environment: indexmap::IndexMap::new(),
             state: "/nonexistent".into(),
             redactor: Redactor::new(),

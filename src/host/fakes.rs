@@ -43,6 +43,8 @@ pub struct Machine {
     pub stay_on_revision: bool,
     /// Tries failed revisions once more.
     pub retry_revision: bool,
+    /// Was started by the timer.
+    pub by_timer: bool,
     /// The playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Fingerprints of earlier steps.
@@ -92,6 +94,7 @@ impl Machine {
             guards: true,
             stay_on_revision: false,
             retry_revision: false,
+            by_timer: false,
             environment: IndexMap::new(),
             fingerprints: HashMap::new(),
         };
@@ -206,6 +209,7 @@ impl Machine {
             guards: self.guards,
             stay_on_revision: self.stay_on_revision,
             retry_revision: self.retry_revision,
+            by_timer: self.by_timer,
             environment: self.environment.clone(),
             state: self.path("state"),
             redactor: self.redactor.clone(),

@@ -1,7 +1,7 @@
 //! What a user wrote to be run: the one place where the playbook's own programs meet the machine.
 //!
 //! A [`Guard`] is the one exception to "facts only look": the user promises that it only looks. A dry-run asks it on request
-//! only. Only the steps `command` and `health` may build one; a test of the architecture keeps it so.
+//! only. Only the steps `command`, `health` and `reboot` may build one; a test of the architecture keeps it so.
 
 use std::path::PathBuf;
 

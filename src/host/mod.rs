@@ -36,6 +36,7 @@ pub mod packages;
 pub mod process;
 pub mod programs;
 pub mod python;
+pub mod reboots;
 pub mod retry;
 pub mod rollback;
 pub mod run_lock;

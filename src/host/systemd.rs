@@ -2,12 +2,14 @@
 //! looks; `act` starts and stops, `journal` reads what a unit said, `verify` tries a unit file out, `wish` compares.
 
 mod act;
+mod alone;
 mod journal;
 mod log_unit;
 mod verify;
 mod wish;
 
 pub use act::Verb;
+pub use alone::reboot_machine;
 pub use log_unit::{LOG_RUNTIME, LOG_UNIT, log_unit_is_for, start_log_unit};
 pub use wish::{Difference, Running, UnitChange, UnitWish};
 

@@ -11,6 +11,7 @@ use super::cache::Cache;
 use super::digests::Digests;
 use super::git::Revisions;
 use super::programs::Programs;
+use super::reboots::Reboots;
 use crate::secret::Redactor;
 
 /// An answer that a dry-run may not have.
@@ -33,6 +34,8 @@ pub struct WorldOptions {
     pub stay_on_revision: bool,
     /// Try revisions that failed their health once more.
     pub retry_revision: bool,
+    /// Started by the timer: what would end the run needs the step's leave.
+    pub by_timer: bool,
     /// Given to every program we start, over a clean base environment: the playbook's `env:`.
     pub environment: IndexMap<String, String>,
     /// Where the permitted records are kept.
@@ -56,6 +59,9 @@ pub struct World {
     pub(in crate::host) accounts: Databases,
     /// Unlike the cache, it outlives applies.
     pub(in crate::host) revisions: Revisions,
+    pub(in crate::host) reboots: Reboots,
+    /// When it was made, and with it the run, in milliseconds since 1970.
+    pub(in crate::host) began: i64,
 }
 
 impl World {
@@ -83,6 +89,8 @@ impl World {
             aws,
             accounts,
             revisions: Revisions::default(),
+            reboots: Reboots::default(),
+            began: jiff::Timestamp::now().as_millisecond(),
         })
     }
 

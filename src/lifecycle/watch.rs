@@ -12,6 +12,8 @@ use crate::playbook::Lifecycle;
 
 /// How often it looks whether it is told to stop.
 const GLANCE: Duration = Duration::from_millis(200);
+/// How long the last heartbeat before a reboot is tried.
+const LAST_BEAT: Duration = Duration::from_secs(10);
 
 /// Says one sentence to whoever follows the run.
 pub(super) type Say = Arc<dyn Fn(&str) + Send + Sync>;
@@ -108,6 +110,17 @@ impl Watch {
         self.shared.live(Pulse::new(hook, since), until);
         let line = self.line();
         line.retry.clock().sleep(until.saturating_duration_since(line.now()));
+    }
+
+    /// One last heartbeat, so that the hook has all of its time while the machine reboots. Nothing to say where nobody takes it.
+    pub fn beat_once_more(&self) {
+        self.stop();
+        let found = self.shared.lock().found.clone();
+        if let Some(Ok(Found::Hook(hook))) = found {
+            let line = self.line();
+            let now = line.now();
+            let _ = Pulse::new(hook, now).beat(line, now + LAST_BEAT);
+        }
     }
 
     /// No more heartbeats. One that is under way ends by itself.

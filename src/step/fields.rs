@@ -120,6 +120,33 @@ impl fmt::Display for AbsolutePath {
     }
 }
 
+/// A guard as it is written: a program with its arguments, or a shell script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Program {
+    /// A program and its arguments.
+    Argv(Vec<String>),
+    /// A script for `/bin/sh -eu`.
+    Script(String),
+}
+
+/// The program that runs this shell script.
+#[must_use]
+pub fn in_shell(script: &str) -> Vec<String> {
+    ["/bin/sh", "-eu", "-c", script].map(str::to_owned).to_vec()
+}
+
+impl Program {
+    /// The program to start, and its arguments.
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Self::Argv(argv) => argv.clone(),
+            Self::Script(script) => in_shell(script),
+        }
+    }
+}
+
 /// What is wrong with the name of a user or group, as `useradd` and `groupadd` judge it.
 #[must_use]
 pub fn account_name_problem(name: &str) -> Option<String> {

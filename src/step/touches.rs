@@ -60,6 +60,8 @@ pub struct Touches {
     pub after: Vec<String>,
     /// Where it puts homes, by user.
     pub homes: Vec<(String, PathBuf)>,
+    /// Whether it stands alone: everything above it is over, and nothing below it begins before it is.
+    pub alone: bool,
 }
 
 impl Touches {
@@ -121,6 +123,13 @@ impl Touches {
     #[must_use]
     pub fn lock(mut self, name: &'static str) -> Self {
         self.locks.push(name);
+        self
+    }
+
+    /// Also stands alone.
+    #[must_use]
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 

@@ -4,13 +4,13 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::{Error, Kind, Result};
 use crate::host::guard::{Guard, UserProgram};
 use crate::host::{Answer, Facts, Host};
 use crate::secret::Sensitive;
-use crate::step::fields::AbsolutePath;
+use crate::step::fields::{AbsolutePath, Program, in_shell};
 use crate::step::{Finding, Fingerprint, Step, Thing, Touches, Value};
 
 /// The kernel takes no longer single argument, and a script is one.
@@ -82,16 +82,6 @@ enum Shown {
     None,
 }
 
-/// A guard as it is written: a program with its arguments, or a shell script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum Program {
-    /// A program and its arguments.
-    Argv(Vec<String>),
-    /// A script for `/bin/sh -eu`.
-    Script(String),
-}
-
 /// The one change there is: to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -102,19 +92,6 @@ pub struct Run {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "run {} ({})", self.what, self.because)
-    }
-}
-
-fn in_shell(script: &str) -> Vec<String> {
-    ["/bin/sh", "-eu", "-c", script].map(str::to_owned).to_vec()
-}
-
-impl Program {
-    fn argv(&self) -> Vec<String> {
-        match self {
-            Self::Argv(argv) => argv.clone(),
-            Self::Script(script) => in_shell(script),
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod line;
 mod link;
 mod package_source;
 mod packages;
+mod reboot;
 mod s3_sync;
 mod service;
 mod ssh_key;
@@ -38,6 +39,7 @@ pub const STEP_TYPES: &[StepType] = &[
     StepType::of::<service::Service>(),
     StepType::of::<command::Command>(),
     StepType::of::<health::Health>(),
+    StepType::of::<reboot::Reboot>(),
     StepType::of::<line::Line>(),
     StepType::of::<authorized_keys::AuthorizedKeys>(),
     StepType::of::<ssh_key::SshKey>(),

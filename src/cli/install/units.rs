@@ -7,7 +7,7 @@ use crate::playbook::Overrides;
 use crate::step::fields::Span;
 
 /// The boot run, at every boot.
-pub const BOOT: &str = "bootstrap-agent.service";
+pub use crate::host::reboots::BOOT_UNIT as BOOT;
 /// The run that looks for drift.
 pub const CONVERGE: &str = "bootstrap-agent-converge.service";
 /// What starts it.

@@ -434,3 +434,17 @@ fn the_critical_path_can_be_followed_backwards() {
     });
     assert_eq!(after, Some(Some(1)));
 }
+
+#[test]
+fn a_step_that_stands_alone_has_nobody_beside_it() {
+    let reports = Walk::default().of([
+        Script::new("before").apply(|_, _| Ok(())).pending(),
+        Script::new("alone").touches(Touches::nothing().alone()).pending(),
+        Script::new("after").pending(),
+    ]);
+    assert_eq!(endings(&reports), [Changed, Changed, Changed]);
+    let abouts: Vec<About> = (1..=3).map(|number| About { number, needs: Some(Vec::new()), ..About::default() }).collect();
+    let touches = [Touches::nothing(), Touches::nothing().alone(), Touches::nothing()].map(Some);
+    let graph = Graph::build(&abouts.iter().collect::<Vec<_>>(), &touches).unwrap();
+    assert_eq!((graph.ancestors(1), graph.ancestors(2)), (vec![0], vec![1, 0].into_iter().rev().collect()));
+}

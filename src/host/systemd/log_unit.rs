@@ -1,13 +1,10 @@
 //! The service that ships logs, as a run meets it: whether it is installed for this state, and starting it. Before any step has
 //! hands, so by itself.
 
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use super::is_booted;
-use crate::error::{Context as _, Error, Kind, Result};
+use super::{alone, is_booted};
+use crate::error::{Context as _, Result};
 
 /// The service's unit.
 pub const LOG_UNIT: &str = "bootstrap-agent-logs.service";
@@ -15,9 +12,6 @@ pub const LOG_UNIT: &str = "bootstrap-agent-logs.service";
 pub const LOG_RUNTIME: &str = "/run/bootstrap-agent";
 /// Where `agent install` writes units.
 const UNITS: &str = "/etc/systemd/system";
-/// How long systemd may take to start it.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// Whether the service is installed here, and keeps its records in this folder.
 #[must_use]
 pub fn log_unit_is_for(state: &Path) -> bool {
@@ -30,26 +24,6 @@ pub fn log_unit_is_for(state: &Path) -> bool {
 /// # Errors
 /// When systemd does not.
 pub fn start_log_unit() -> Result<()> {
-    let mut command = Command::new("systemctl");
-    command.args(["--no-pager", "--quiet", "start", "--", LOG_UNIT]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut child = command.spawn().doing(|| format!("starting `{LOG_UNIT}`"))?;
-    let until = Instant::now() + LIMIT;
-    loop {
-        match child.try_wait()? {
-            Some(status) if status.success() => return Ok(()),
-            Some(_) => return Err(failed("systemd did not start it")),
-            None if Instant::now() >= until => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(failed("systemd did not start it in time"));
-            }
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
-    }
-}
-
-fn failed(why: &str) -> Error {
-    let error = Error::new(Kind::Failed, why).doing(format!("starting `{LOG_UNIT}`"));
-    error.hint(format!("`systemctl status {LOG_UNIT}` says why"))
+    let started = alone::systemctl(&["start", "--", LOG_UNIT]).doing(|| format!("starting `{LOG_UNIT}`"));
+    started.map_err(|error| error.hint(format!("`systemctl status {LOG_UNIT}` says why")))
 }

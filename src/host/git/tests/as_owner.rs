@@ -24,6 +24,7 @@ fn facts(runtime: &tokio::runtime::Runtime) -> Facts {
         guards: false,
         stay_on_revision: false,
         retry_revision: false,
+        by_timer: false,
         environment: indexmap::IndexMap::new(),
         state: "/nonexistent".into(),
         redactor: Redactor::new(),
