@@ -1,4 +1,4 @@
-//! OpenPGP public keys as package repositories publish them, armored or not: which keys are in a file, by their fingerprints. No
+//! Public keys (`OpenPGP`) as package repositories publish them, armored or not: which keys are in a file, by their fingerprints. No
 //! signature is judged here: what is trusted is what the playbook pins.
 
 mod armor;

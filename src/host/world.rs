@@ -25,6 +25,7 @@ pub enum Answer<T> {
 
 /// How a run looks at the world.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "independent options of a run")]
 pub struct WorldOptions {
     /// May ask AWS and git servers. A real run always may; a dry-run only with `--online`.
     pub online: bool,

@@ -1,4 +1,4 @@
-//! ASCII armor around OpenPGP packets (RFC 9580, section 6): read as people publish it, written as every package manager reads it.
+//! ASCII armor around `OpenPGP` packets (RFC 9580, section 6): read as people publish it, written as every package manager reads it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

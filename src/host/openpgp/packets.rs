@@ -1,4 +1,4 @@
-//! The packets of OpenPGP (RFC 9580, section 4), as far as it takes to tell which primary keys there are.
+//! The packets of `OpenPGP` (RFC 9580, section 4), as far as it takes to tell which primary keys there are.
 
 use std::fmt;
 use std::str::FromStr;
