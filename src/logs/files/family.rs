@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// What files are compressed to. Their bytes are never shipped as text; of these, only gzip is read.
+/// What files are compressed to. Their bytes are never shipped as text; of these, gzip and zstd are read.
 const PACKED: [&str; 10] = ["gz", "zst", "bz2", "xz", "lz4", "zip", "Z", "br", "lzma", "lz"];
 /// Words that rotations are named by, besides numbers and dates.
 const WORDS: [&str; 6] = ["old", "bak", "prev", "previous", "save", "orig"];
@@ -15,9 +15,9 @@ pub(super) fn packing(name: &str) -> Option<(&str, &str)> {
     PACKED.contains(&ending).then_some((plain, ending))
 }
 
-/// Whether it is one that we can read.
-pub(super) fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "gz")
+/// Whether it is compressed in a way that we can read.
+pub(super) fn is_legible(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "gz" || ending == "zst")
 }
 
 /// Whether it is compressed in any way.
@@ -112,6 +112,7 @@ mod tests {
 
     #[test]
     fn what_is_compressed_is_known_by_its_ending() {
-        assert!(is_gzip(Path::new("/a/b.gz")) && is_packed(Path::new("/a/b.zst")) && !is_packed(Path::new("/a/gz")));
+        assert!(is_legible(Path::new("/a/b.gz")) && is_legible(Path::new("/a/b.zst")) && !is_legible(Path::new("/a/b.xz")));
+        assert!(is_packed(Path::new("/a/b.xz")) && !is_packed(Path::new("/a/gz")));
     }
 }

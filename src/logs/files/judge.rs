@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Files;
 use super::content::Content;
-use super::family::{age, is_gzip, is_packed};
+use super::family::{age, is_legible, is_packed};
 use super::generation::{Generation, Inode, SILENCE};
 use super::identity::{ANCHOR, HEAD, ReadAt as _, TELLING, anchor_of, head_of, still_has};
 use super::source::Entry;
@@ -48,7 +48,7 @@ impl Stranger {
     fn open(&mut self) -> io::Result<&mut (Content, Inode)> {
         if self.opened.is_none() {
             let file = foreign_links::open(&self.path)?;
-            let inode = Inode::of(&file, is_gzip(&self.path))?;
+            let inode = Inode::of(&file, is_legible(&self.path))?;
             self.seen = Seen::of(&file)?;
             let content = if inode.is_packed { Content::packed(file)? } else { Content::Plain(file) };
             self.opened = Some((content, inode));
@@ -139,7 +139,9 @@ impl Files {
         if stranger.home.is_some() {
             let is_news = newest.is_some_and(|newest| stranger.seen.written >= newest);
             let was_newest = newest.is_none() && stranger.seen.written >= source.latest;
-            if !is_news && !was_newest && !family.iter().any(is_missed) || is_packed(&stranger.path) && !is_gzip(&stranger.path) {
+            if !is_news && !was_newest && !family.iter().any(is_missed)
+                || is_packed(&stranger.path) && !is_legible(&stranger.path)
+            {
                 return Ok(Verdict::Ignored);
             }
             if was_newest {
@@ -241,7 +243,7 @@ impl Files {
             return Ok(false);
         }
         // Whoever cuts a file copies it first, and whoever deletes one after a rotation has compressed it.
-        let is_expected = !file.is_given_up && (file.inode.is_none() || is_gzip(&stranger.path));
+        let is_expected = !file.is_given_up && (file.inode.is_none() || is_legible(&stranger.path));
         if file.head.length < TELLING && !(is_rotated && is_expected) {
             return Ok(false);
         }

@@ -18,6 +18,7 @@ mod scan;
 mod source;
 mod spool;
 mod turn;
+mod unpacking;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};

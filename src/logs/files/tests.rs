@@ -86,8 +86,11 @@ impl Scene {
         OpenOptions::new().write(true).open(self.path(from)).unwrap().set_len(0).unwrap();
     }
 
-    fn gzip(&self, name: &str) {
-        pack(&self.path(name));
+    /// Compresses it, to a file of this ending; with none, it stays as it is.
+    fn pack(&self, name: &str, ending: &str) {
+        if !ending.is_empty() {
+            pack(&self.path(name), ending);
+        }
     }
 
     /// Reads all there is to read at this moment.
@@ -172,13 +175,18 @@ fn messages(batch: &crate::logs::outbox::Batch) -> Vec<String> {
     (0..batch.len()).map(|index| serde_json::from_slice(batch.message(index)).unwrap()).collect()
 }
 
-/// As `gzip` does it: the time of the last write stays, the original goes last.
-fn pack(path: &Path) {
+/// As `gzip` and `zstd --rm` do it: the time of the last write stays, the original goes last.
+fn pack(path: &Path, ending: &str) {
     let mut target = path.as_os_str().to_owned();
-    target.push(".gz");
-    let mut packer = flate2::write::GzEncoder::new(File::create(&target).unwrap(), flate2::Compression::fast());
-    packer.write_all(&std::fs::read(path).unwrap()).unwrap();
-    let packed = packer.finish().unwrap();
+    target.push(ending);
+    let (plain, mut packed) = (std::fs::read(path).unwrap(), File::create(&target).unwrap());
+    if ending == ".zst" {
+        packed.write_all(&ruzstd::encoding::compress_to_vec(&*plain, ruzstd::encoding::CompressionLevel::Fastest)).unwrap();
+    } else {
+        let mut packer = flate2::write::GzEncoder::new(&packed, flate2::Compression::fast());
+        packer.write_all(&plain).unwrap();
+        packer.finish().unwrap();
+    }
     let written = std::fs::metadata(path).unwrap().modified().unwrap();
     packed.set_modified(written).unwrap();
     drop(packed);

@@ -6,21 +6,19 @@ use super::*;
 
 #[test]
 fn what_was_unread_when_the_file_was_cut_is_read_from_the_copy() {
-    for packs in [false, true] {
+    for ending in ["", ".gz", ".zst"] {
         let mut scene = Scene::new(&["app.log"]);
         scene.append("app.log", lines(0..100));
         scene.read_and_ship();
         scene.append("app.log", lines(100..200));
         scene.copy_truncate("app.log", "app.log.1");
-        if packs {
-            scene.gzip("app.log.1");
-        }
+        scene.pack("app.log.1", ending);
         scene.append("app.log", lines(200..250));
         scene.pass(Duration::from_secs(11));
         scene.ship();
         let mut stored = scene.stored();
         stored.sort_unstable();
-        assert_eq!(stored, expected(0..250), "compressed: {packs}");
+        assert_eq!(stored, expected(0..250), "compressed: {ending}");
         assert_eq!((scene.lost(), scene.figures.of(Figure::Truncations)), (0, 1));
         scene.restart();
         scene.pass(Duration::from_secs(60));

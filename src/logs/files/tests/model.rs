@@ -141,7 +141,7 @@ impl Play {
             return self.scene.remove(log);
         }
         for number in (1..=KEPT).rev() {
-            for ending in ["", ".gz"] {
+            for ending in ["", ".gz", ".zst"] {
                 let from = format!("{log}.{number}{ending}");
                 if self.scene.path(&from).exists() {
                     self.scene.rename(&from, &format!("{log}.{}{ending}", number + 1));
@@ -157,7 +157,9 @@ impl Play {
             self.look();
         }
         if matches!(self.rotation, Rotation::RenameAndPack | Rotation::CopyTruncateAndPack) {
-            self.scene.gzip(&to);
+            // A machine keeps to its way, but its administrator may change it.
+            let ending = if self.random.random_bool(0.8) { ".gz" } else { ".zst" };
+            self.scene.pack(&to, ending);
         }
     }
 
@@ -272,7 +274,7 @@ impl Play {
                 self.settle();
                 for log in LOGS {
                     for number in 3..=KEPT + 1 {
-                        for ending in ["", ".gz"] {
+                        for ending in ["", ".gz", ".zst"] {
                             std::fs::remove_file(self.scene.path(&format!("{log}.{number}{ending}"))).ok();
                         }
                     }

@@ -58,7 +58,7 @@ fn what_came_and_went_between_two_looks_is_found_among_the_rotated_files() {
 
 #[test]
 fn three_rotations_while_we_were_away_lose_nothing() {
-    for packs in [false, true] {
+    for ending in ["", ".gz", ".zst"] {
         let mut scene = Scene::new(&["app.log"]);
         scene.append("app.log", lines(0..10));
         scene.read_and_ship();
@@ -66,22 +66,20 @@ fn three_rotations_while_we_were_away_lose_nothing() {
         scene.append("app.log", lines(10..20));
         for round in 2..5 {
             for number in (1..4).rev() {
-                for ending in ["", ".gz"] {
-                    let from = format!("app.log.{number}{ending}");
+                for packed in ["", ".gz", ".zst"] {
+                    let from = format!("app.log.{number}{packed}");
                     if scene.path(&from).exists() {
-                        scene.rename(&from, &format!("app.log.{}{ending}", number + 1));
+                        scene.rename(&from, &format!("app.log.{}{packed}", number + 1));
                     }
                 }
             }
             scene.rename("app.log", "app.log.1");
-            if packs {
-                scene.gzip("app.log.1");
-            }
+            scene.pack("app.log.1", ending);
             scene.append("app.log", lines(round * 10..round * 10 + 10));
         }
         scene.pass(Duration::from_secs(11));
         scene.ship();
-        assert_eq!(scene.stored(), expected(0..50), "compressed: {packs}");
+        assert_eq!(scene.stored(), expected(0..50), "compressed: {ending}");
         scene.restart();
         scene.pass(Duration::from_secs(30));
         scene.ship();
@@ -95,21 +93,21 @@ fn a_file_that_is_compressed_at_once_is_read_from_what_it_became() {
     scene.append("app.log", lines(0..1000));
     scene.read_and_ship();
     // While we hold it open, and while we do not.
-    for round in 0..2 {
+    for (round, ending) in [(0, ".gz"), (1, ".gz"), (2, ".zst"), (3, ".zst")] {
         let start = 1000 + round * 1000;
         scene.append("app.log", lines(start..start + 500));
-        if round == 1 {
+        if round % 2 == 1 {
             scene.restart();
         }
         scene.rename("app.log", "app.log.1");
-        scene.gzip("app.log.1");
+        scene.pack("app.log.1", ending);
         scene.append("app.log", lines(start + 500..start + 1000));
         scene.pass(Duration::from_secs(21));
         scene.ship();
-        scene.remove("app.log.1.gz");
+        scene.remove(&format!("app.log.1{ending}"));
         scene.pass(Duration::from_secs(11));
     }
-    assert_eq!(scene.stored(), expected(0..3000));
+    assert_eq!(scene.stored(), expected(0..5000));
     assert_eq!(scene.lost(), 0);
 }
 
@@ -133,7 +131,7 @@ fn a_pattern_that_matches_rotated_files_ships_each_once() {
             scene.restart();
         }
     }
-    scene.gzip("app.log.5");
+    scene.pack("app.log.5", ".gz");
     scene.pass(Duration::from_secs(21));
     scene.ship();
     assert_eq!(scene.stored(), expected(0..60));
