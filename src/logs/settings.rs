@@ -2,9 +2,13 @@
 
 mod mask;
 mod source;
+mod tags;
 
 pub use mask::Mask;
 pub use source::{KINDS, Multiline, ONE_KIND, Priority, Source, Timestamp};
+pub use tags::key_problem as tag_key_problem;
+
+use std::collections::BTreeMap;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +38,9 @@ pub struct LogSettings {
     /// How long the service keeps events; one of the values the service accepts.
     #[serde(default)]
     pub retention: Option<Span>,
+    /// The tags of log groups that are made; those of groups that are there stay as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// What is masked besides the secrets of the playbook.
     #[serde(default)]
     pub mask: Mask,
@@ -50,6 +57,7 @@ impl LogSettings {
         problems.extend(group_problem(&self.group));
         problems.extend(self.stream.as_deref().and_then(stream_problem));
         problems.extend(self.retention.and_then(retention_problem));
+        problems.extend(tags::problems(&self.tags));
         problems.extend(self.mask.problems());
         for source in &self.sources {
             problems.extend(source.problems());
@@ -101,6 +109,7 @@ pub fn value_problem(key: &str, text: &str) -> Option<String> {
         "group" => group_problem(text),
         "stream" => stream_problem(text),
         "patterns" => pattern_problem(text),
+        "tags" => tags::value_problem(text),
         "retention" => text.parse().ok().and_then(retention_problem),
         _ if is_expression(text) => None,
         _ => source::problem(key, text),

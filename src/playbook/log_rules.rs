@@ -4,13 +4,17 @@ use super::Problem;
 use super::evaluate::Evaluator;
 use super::frame::Frame;
 use super::node::{Node, NodeKind};
-use crate::logs::settings::{KINDS, ONE_KIND, value_problem};
+use crate::logs::settings::{KINDS, ONE_KIND, tag_key_problem, value_problem};
 
 /// Appends what is wrong. Values that depend on the run (such as `instance.id`) are looked at when the run knows them.
 pub fn check(block: &Node, frame: &Frame, evaluator: &Evaluator, problems: &mut Vec<Problem>) {
     values(block, frame, evaluator, problems);
     if let Some(patterns) = block.member("mask").and_then(|mask| mask.member("patterns")) {
         value_list("patterns", patterns, frame, evaluator, problems);
+    }
+    for (key, node) in block.member("tags").map(Node::members).unwrap_or_default() {
+        problems.extend(tag_key_problem(&key.text).map(|message| frame.source.problem(key.mark, message)));
+        value("tags", node, frame, evaluator, problems);
     }
     let Some(NodeKind::List(sources)) = block.member("sources").map(|node| &node.kind) else { return };
     for source in sources {

@@ -173,7 +173,7 @@ fn destination(settings: &LogSettings, source: Option<&Source>, stream: &str) ->
             .or(settings.stream.as_ref())
             .map_or_else(|| stream.to_owned(), Clone::clone),
         days: source.and_then(|source| source.retention).or(settings.retention).and_then(days),
-        tags: std::collections::BTreeMap::new(),
+        tags: settings.tags.clone(),
     }
 }
 

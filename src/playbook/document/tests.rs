@@ -162,6 +162,14 @@ fn the_document_is_checked_key_by_key() {
             "3:30 the service cannot keep logs for `8d`; it can for 1d, 3d, 5d, 7d, 14d, 30d, 60d, 90d, 120d, 150d, 180d, 365d, 400d, 545d, 731d, 1096d, 1827d, 2192d, 2557d, 2922d, 3288d, 3653d",
         ),
         (
+            "version: 1\nlogs: { group: a, tags: { 'aws:x': y } }\nsteps: []\n",
+            "2:27 `aws:x` is not the key of a tag: at most 128 letters, digits, spaces and `_.:/=+-@`, not beginning with `aws:`",
+        ),
+        (
+            "version: 1\nvars: { team: 'a?' }\nlogs: { group: a, tags: { team: '{{ team }}' } }\nsteps: []\n",
+            "3:33 `a?` is not the value of a tag: at most 256 letters, digits, spaces and `_.:/=+-@`",
+        ),
+        (
             "version: 1\nlogs:\n  group: a\n  sources:\n  - file: /var/log/a\n    unit: a.service\nsteps: []\n",
             "5:5 a log source has exactly one of `file`, `unit`, `identifier` and `kernel`",
         ),
