@@ -3,7 +3,7 @@
 use std::os::fd::IntoRawFd as _;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::digest::Sha256;
@@ -26,6 +26,13 @@ pub fn resident_bytes() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").doing(|| "reading `/proc/self/status`".to_owned())?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.map(|count| count * 1024).ok_or_else(|| Error::new(Kind::Missing, "`/proc/self/status` does not tell"))
+}
+
+/// How many descriptors this process may have at the same time.
+#[must_use]
+pub fn most_descriptors() -> usize {
+    // The kernel's own least, where it does not tell.
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(256, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX))
 }
 
 /// The write end of the pipe that wakes the thread which waits for signals: a handler can reach nothing but a static.

@@ -56,6 +56,11 @@ impl Stranger {
         self.opened.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
+    /// It is opened again when it is judged: very many may wait for that.
+    pub(super) fn close(&mut self) {
+        self.opened = None;
+    }
+
     /// What was opened of it.
     pub(super) fn into_content(self) -> Option<Content> {
         Some(self.opened?.0)

@@ -34,6 +34,7 @@ use self::generation::Generation;
 use self::source::Source;
 use self::spool::Spool;
 use crate::host::folder_watch::FolderWatch;
+use crate::host::process;
 use crate::logs::figures::Figures;
 use crate::logs::outbox::{Destination, Outbox};
 use crate::logs::text::Rules;
@@ -41,6 +42,8 @@ use crate::secret::Masker;
 
 /// Files that rest are closed when more than this are open: thousands of files are no reason to hold thousands of descriptors.
 const MOST_OPEN: usize = 512;
+/// Nor more than this part of what the process may have: records and connections need some, too.
+const PART_OPEN: usize = 4;
 
 /// All files of all sources.
 pub struct Files {
@@ -104,7 +107,7 @@ impl Files {
             deferred: HashMap::new(),
             problems: BTreeMap::new(),
             unsaid: BTreeSet::new(),
-            most_open: MOST_OPEN,
+            most_open: (process::most_descriptors() / PART_OPEN).clamp(1, MOST_OPEN),
             open: 0,
         }
     }

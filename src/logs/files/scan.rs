@@ -174,7 +174,12 @@ impl Files {
                 }
                 // Another name of one that was recognised just now.
                 Some(_) => {}
-                None => left.push(stranger),
+                None => {
+                    if left.len() >= self.most_open {
+                        stranger.close();
+                    }
+                    left.push(stranger);
+                }
             }
         }
         *strangers = left;
