@@ -17,61 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Dict
+
+from shipper.lines import LINE, write
+from shipper.process import Process
+from shipper.sink import Sink
 
 HERE = Path(__file__).resolve().parent
-TICKS = os.sysconf("SC_CLK_TCK")
-PORT, CONTROL = 18443, 18444
-LINE = 200
-
-
-class Sink:
-    """The log service, on loopback and over TLS."""
-
-    def __init__(self, binary: Path, folder: Path):
-        self.certificate = folder / "certificate.pem"
-        key = folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE",
-             "-keyout", key, "-out", self.certificate],
-            check=True, capture_output=True,
-        )
-        self._process = subprocess.Popen(
-            [binary, "--listen", f"127.0.0.1:{PORT}", "--control", f"127.0.0.1:{CONTROL}", "--certificate", self.certificate, "--key", key],
-            stdout=subprocess.PIPE, text=True,
-        )
-        if self._process.stdout.readline() != "ready\n":
-            raise RuntimeError("the sink did not start")
-
-    def say(self, word: str) -> None:
-        self._ask("POST", word)
-
-    def figures(self) -> Dict[str, Any]:
-        return json.loads(self._ask("GET", "figures"))
-
-    def source(self, name: str) -> Dict[str, int]:
-        return self.figures()["tally"]["sources"].get(name, {"came": 0, "next": 0, "holes": 0, "duplicates": 0, "late": 0})
-
-    def wait(self, name: str, count: int, seconds: float) -> Optional[float]:
-        """When so many different lines have come, on the clock; None if they do not."""
-        end = time.monotonic() + seconds
-        while self.source(name)["came"] < count:
-            if time.monotonic() > end:
-                return None
-            time.sleep(0.05)
-        return time.monotonic()
-
-    def close(self) -> None:
-        self._process.kill()
-
-    def _ask(self, method: str, path: str) -> bytes:
-        request = urllib.request.Request(f"http://127.0.0.1:{CONTROL}/{path}", method=method, data=b"" if method == "POST" else None)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=30) as answer:
-            return answer.read()
 
 
 def programs(recipe: Path) -> Path:
@@ -90,82 +43,21 @@ def programs(recipe: Path) -> Path:
     return place / "bin"
 
 
-class Shipper:
+class Shipper(Process):
     """One shipper with its state and the files it reads."""
 
     def __init__(self, recipe: Path, folder: Path, sink: Sink, options: str, binary: str):
-        self.folder, self._sink = folder, sink
         self.files = folder / "files"
         self.files.mkdir(parents=True)
         (folder / "state").mkdir()
         blanks = {
-            "recipe": str(recipe), "binary": binary, "config": str(folder / "configuration"), "state": str(folder / "state"), "pattern": f"{self.files}/*.log",
-            "endpoint": f"https://localhost:{PORT}", "certificate": str(sink.certificate), "options": options,
+            "recipe": str(recipe), "binary": binary, "config": str(folder / "configuration"), "state": str(folder / "state"),
+            "pattern": f"{self.files}/*.log", "endpoint": sink.endpoint, "certificate": str(sink.certificate), "options": options,
             "bin": str(programs(recipe)),
         }
         (folder / "configuration").write_text((recipe / "configuration").read_text().format(**blanks))
-        self._command = shlex.split((recipe / "command").read_text().format(**blanks))
-        self._process: Optional[subprocess.Popen] = None
-
-    def start(self) -> None:
-        environment = {
-            "PATH": os.environ["PATH"], "HOME": str(self.folder), "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "example", "AWS_ENDPOINT_URL": f"https://localhost:{PORT}", "SSL_CERT_FILE": str(self._sink.certificate),
-            "AWS_CA_BUNDLE": str(self._sink.certificate), "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        log = (self.folder / "said").open("a")
-        self._process = subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
-
-    def end(self, number: int = signal.SIGTERM) -> float:
-        """Ends it; how long that took."""
-        begin = time.monotonic()
-        self._process.send_signal(number)
-        self._process.wait(timeout=30)
-        return time.monotonic() - begin
-
-    def cpu(self) -> float:
-        """Seconds, with its children's."""
-        return sum(_cpu(pid) for pid in _family(self._process.pid))
-
-    def memory(self, peak: bool = False) -> float:
-        """MiB of its processes: now, or at most."""
-        return sum(_memory(pid, "VmHWM" if peak else "VmRSS") for pid in _family(self._process.pid))
-
-
-def _family(leader: int) -> List[int]:
-    pids = [leader]
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            pids.extend(int(child) for child in task.read_text().split())
-    return pids
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _memory(pid: int, key: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def lines(source: str, first: int, count: int) -> bytes:
-    """Log lines as applications write them, with source, number and time in front."""
-    now = time.time_ns() // 1000
-    made = []
-    for number in range(first, first + count):
-        head = f"{source} {number} {now} INFO request GET /api/v1/items/{number * 7919 % 100003} status=200 duration={number % 977}ms "
-        made.append(head + f"client=10.0.{number % 251}.{number % 241} agent=Mozilla/5.0 trace={number * 2654435761 % 2**32:08x}")
-    return b"".join(line.encode()[: LINE - 1].ljust(LINE - 1, b".") + b"\n" for line in made)
-
-
-def write(path: Path, source: str, first: int, count: int) -> None:
-    with path.open("ab") as file:
-        for begin in range(first, first + count, 50_000):
-            file.write(lines(source, begin, min(50_000, first + count - begin)))
+        command = shlex.split((recipe / "command").read_text().format(**blanks))
+        super().__init__(command, {"PATH": os.environ["PATH"], "HOME": str(folder), **sink.environment()}, folder / "said")
 
 
 def catching_up(shipper: Shipper, sink: Sink, megabytes: int) -> Dict[str, float]:
@@ -310,7 +202,7 @@ def main() -> None:
                         print((place / "said").read_text()[-3000:], file=sys.stderr)
                         raise
                     finally:
-                        if subject._process and subject._process.poll() is None:
+                        if subject.runs():
                             subject.end(signal.SIGKILL)
                     shutil.rmtree(place, ignore_errors=True)
         finally:

@@ -95,10 +95,12 @@ impl Answer {
         Self { status, body: serde_json::json!({ "__type": kind, "message": message }).to_string() }
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
-        // Some shippers take an answer without this header for a failure.
+    /// As it leaves, with this date.
+    pub fn bytes(&self, date: &str) -> Vec<u8> {
+        // Some shippers take an answer without the identifier for a failure.
         format!(
-            "HTTP/1.1 {} X\r\ncontent-type: application/x-amz-json-1.1\r\nx-amzn-RequestId: 00000000-0000\r\ncontent-length: {}\r\n\r\n{}",
+            "HTTP/1.1 {} X\r\ncontent-type: application/x-amz-json-1.1\r\nx-amzn-RequestId: 00000000-0000\r\ndate: {date}\r\n\
+             content-length: {}\r\n\r\n{}",
             self.status,
             self.body.len(),
             self.body

@@ -1,12 +1,15 @@
 //! A fast log service on loopback, for measuring shippers: checks every limit of `PutLogEvents`, counts each generated line
-//! by its number, and fails as it is told to. Nothing is kept but counts.
+//! by its number, and fails as it is told to. Nothing is kept but counts, unless it is told to keep what is no generated line.
 //!
 //! `log-sink --listen 127.0.0.1:8443 --control 127.0.0.1:8444 --certificate FILE --key FILE`
 //!
 //! Generated lines begin with `SOURCE NUMBER MICROSECONDS `: who wrote it, the how-manieth it is from 0 on, and when (since 1970).
 
+mod clock;
 mod control;
+mod how;
 mod http;
+mod kept;
 mod put;
 mod service;
 mod tally;
@@ -20,7 +23,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::service::Service;
+use crate::service::{Reply, Service};
 
 /// Anything that went wrong; the sink is a test's tool and says it as it is.
 type Trouble = Box<dyn std::error::Error + Send + Sync>;
@@ -73,8 +76,13 @@ fn serve(connection: TcpStream, tls: Arc<ServerConfig>, service: &Service) -> Re
     let mut buffer = http::Buffer::default();
     while let Some(request) = http::read(&mut stream, &mut buffer)? {
         match service.answer(&request) {
-            Some(answer) => stream.write_all(&answer.bytes())?,
-            None => return Ok(()),
+            Reply::Whole(answer) => stream.write_all(&answer.bytes(&service.date()))?,
+            Reply::Half(answer) => {
+                let bytes = answer.bytes(&service.date());
+                stream.write_all(&bytes[..bytes.len() / 2])?;
+                return Ok(stream.flush()?);
+            }
+            Reply::Nothing => return Ok(()),
         }
         stream.flush()?;
         buffer.done(&request);

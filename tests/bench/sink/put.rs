@@ -22,6 +22,7 @@ pub struct Put<'b> {
 /// Which events are not stored though the call succeeds.
 pub struct Window {
     pub too_old_end: usize,
+    pub expired_end: usize,
     pub too_new_start: usize,
 }
 
@@ -79,10 +80,11 @@ impl<'b> Put<'b> {
         if counted > MOST_BYTES { Err(format!("upload too large: {counted} bytes")) } else { Ok(()) }
     }
 
-    /// What is stored of it at this instant.
-    pub fn window(&self, now: i64) -> Window {
+    /// What is stored of it at this instant, by a group that keeps events for so many days.
+    pub fn window(&self, now: i64, days: Option<i64>) -> Window {
         Window {
             too_old_end: self.events.partition_point(|(at, _)| *at < now - 14 * DAY),
+            expired_end: days.map_or(0, |days| self.events.partition_point(|(at, _)| *at < now - days * DAY)),
             too_new_start: self.events.partition_point(|(at, _)| *at <= now + DAY / 12),
         }
     }
@@ -222,10 +224,12 @@ mod tests {
     fn what_is_too_old_or_too_new_is_told_by_index() {
         let now = 1_700_000_000_000;
         let body = body(&[(now - 15 * DAY, "old"), (now - 15 * DAY + 5, "old")]);
-        assert_eq!(Put::read(&body).unwrap().window(now).too_old_end, 2);
+        assert_eq!(Put::read(&body).unwrap().window(now, None).too_old_end, 2);
         let body = body_of_new(now);
-        let window = Put::read(&body).unwrap().window(now);
-        assert_eq!((window.too_old_end, window.too_new_start), (0, 1));
+        let window = Put::read(&body).unwrap().window(now, Some(1));
+        assert_eq!((window.too_old_end, window.expired_end, window.too_new_start), (0, 0, 1));
+        let window = Put::read(&body).unwrap().window(now + 2 * DAY, Some(1));
+        assert_eq!((window.too_old_end, window.expired_end), (0, 2), "older than the group keeps events");
     }
 
     fn body_of_new(now: i64) -> Vec<u8> {

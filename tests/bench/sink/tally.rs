@@ -1,7 +1,6 @@
 //! Which of the generated lines have come, how often, in which order, and how long after they were written.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -29,24 +28,25 @@ struct Source {
 const LONGEST_DELAY: usize = 60_000;
 
 impl Tally {
-    /// One stored message.
-    pub fn take(&mut self, message: &[u8], now: u64) {
+    /// One stored message. Whether it is a generated line.
+    pub fn take(&mut self, message: &[u8], now: u64) -> bool {
         self.lines += 1;
         let mut words = message.splitn(4, |byte| *byte == b' ');
         let (Some(source), Some(number), Some(written)) = (words.next(), number(words.next()), number(words.next())) else {
             self.foreign += 1;
-            return;
+            return false;
         };
         if !self.sources.contains_key(source) {
             self.sources.insert(source.to_vec(), Source::default());
         }
-        let Some(known) = self.sources.get_mut(source) else { return };
+        let Some(known) = self.sources.get_mut(source) else { return false };
         known.take(number);
         let delay = usize::try_from(now.saturating_sub(written) / 1000).unwrap_or(LONGEST_DELAY).min(LONGEST_DELAY);
         if self.delays.is_empty() {
             self.delays = vec![0; LONGEST_DELAY + 1];
         }
         self.delays[delay] += 1;
+        true
     }
 
     /// The counts, for whoever generated the lines.
@@ -104,11 +104,6 @@ impl Source {
 
 fn number(word: Option<&[u8]>) -> Option<u64> {
     std::str::from_utf8(word?).ok()?.parse().ok()
-}
-
-/// Microseconds since 1970.
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
