@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::compression::Compression;
-use super::creation::{self, Retentions};
+use super::creation::{Missing, Retentions};
 use super::dead_letters::DeadLetters;
 use super::gate::{AWAY, BUSY, Gate, Patience, REFUSED};
 use super::pause::Pause;
@@ -39,6 +39,8 @@ pub(super) struct Courier {
     pub(super) troubled: Mutex<HashMap<Destination, u32>>,
     /// One sender at a time makes streams.
     pub(super) making: Mutex<()>,
+    /// What is to be made before a request is worth its while.
+    pub(super) missing: Missing,
     /// Retentions that are still to be set.
     pub(super) retentions: Retentions,
     /// Single events refused since the service took anything.
@@ -93,6 +95,10 @@ impl Courier {
     pub(super) fn attempt(&self, batch: &Batch, body: &LogBody, size: usize) -> Tried {
         let to = batch.to();
         let Some(pass) = self.gate.enter() else { return Tried::Stopped };
+        if self.missing.has(to) {
+            drop(pass);
+            return self.make(to);
+        }
         self.figures.count(Figure::SentEvents, body.events);
         self.figures.count(Figure::SentBytes, size);
         self.figures.count(Figure::WireBytes, body.bytes.len());
@@ -158,7 +164,7 @@ impl Courier {
             return Tried::Later(self.pause.now());
         }
         let times = self.times_troubled(to);
-        match creation::make(&*self.service, &self.pause, to) {
+        match self.missing.make(&*self.service, &self.pause, to) {
             Ok(()) => {
                 self.retentions.owe(to, self.pause.now());
                 let wait = if times == 0 { Duration::ZERO } else { jitter(JUST_MADE.after(times)) };

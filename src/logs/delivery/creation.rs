@@ -1,6 +1,6 @@
 //! Makes what a request turned out to lack. Nobody asks first: a fleet's groups are usually there, and asking has the smallest quota.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,15 +16,52 @@ const SPREAD: Duration = Duration::from_secs(2);
 /// The call that sets a retention has a small quota.
 const AGAIN: Patience = Patience { first: Duration::from_secs(2), longest: Duration::from_mins(5) };
 
-/// The stream, and before it the group with its tags if that is missing too.
-pub(super) fn make(service: &dyn LogStore, pause: &Pause, to: &Destination) -> Told<()> {
-    pause.wait(jitter(SPREAD));
-    match service.make_stream(&to.group, &to.stream) {
-        Err(refusal) if refusal.class == Class::Missing => {
-            service.make_group(&to.group, &to.tags)?;
-            service.make_stream(&to.group, &to.stream)
+/// What was found to be missing and is not made yet. A busy service lets one call pass now and then, and each has to bring us further.
+#[derive(Default)]
+pub(super) struct Missing(Mutex<HashMap<Destination, Lack>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Stream,
+    Group,
+}
+
+impl Missing {
+    /// Whether a request for it would be in vain.
+    pub(super) fn has(&self, to: &Destination) -> bool {
+        self.lock().contains_key(to)
+    }
+
+    /// Makes the stream, and before it the group with its tags if that is missing too; from where the last try ended.
+    pub(super) fn make(&self, service: &dyn LogStore, pause: &Pause, to: &Destination) -> Told<()> {
+        let known = self.lock().get(to).copied();
+        if known.is_none() {
+            self.lock().insert(to.clone(), Lack::Stream);
+            pause.wait(jitter(SPREAD));
         }
-        made => made,
+        if known != Some(Lack::Group) {
+            match service.make_stream(&to.group, &to.stream) {
+                Err(refusal) if refusal.class == Class::Missing => self.lock().insert(to.clone(), Lack::Group),
+                made => return self.settle(to, made),
+            };
+        }
+        if let Err(refusal) = service.make_group(&to.group, &to.tags) {
+            return self.settle(to, Err(refusal));
+        }
+        self.lock().insert(to.clone(), Lack::Stream);
+        self.settle(to, service.make_stream(&to.group, &to.stream))
+    }
+
+    fn settle(&self, to: &Destination, made: Told<()>) -> Told<()> {
+        // What it will not do is no step on a way that leads on.
+        if !matches!(&made, Err(refusal) if matches!(refusal.class, Class::Busy | Class::Unreachable)) {
+            self.lock().remove(to);
+        }
+        made
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Destination, Lack>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::courier::{Courier, End};
-use self::creation::Retentions;
+use self::creation::{Missing, Retentions};
 use self::dead_letters::DeadLetters;
 use self::gate::Gate;
 use self::pause::Pause;
@@ -106,6 +106,7 @@ impl Courier {
             letters: DeadLetters::new(&means.state, means.dead_letter_limit),
             troubled: std::sync::Mutex::default(),
             making: std::sync::Mutex::default(),
+            missing: Missing::default(),
             retentions: Retentions::default(),
             refused: std::sync::atomic::AtomicU32::new(0),
         }

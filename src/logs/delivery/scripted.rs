@@ -24,6 +24,9 @@ pub(in crate::logs) struct Script {
     pub(in crate::logs) streams: BTreeSet<String>,
     /// Every call is answered with this until then.
     pub(in crate::logs) until: Option<(Class, Instant)>,
+    /// A call that comes sooner after one that was let in is too much.
+    pub(in crate::logs) quota: Option<Duration>,
+    pub(in crate::logs) let_in: Option<Instant>,
     /// These calls are answered with this.
     pub(in crate::logs) refuse: BTreeMap<String, Class>,
     /// Messages with this are what the service never takes.
@@ -76,6 +79,12 @@ impl Scripted {
         script.calls.push(call.to_owned());
         if let Some((class, _)) = script.until.filter(|(_, until)| now < *until) {
             return Err(refusal(class));
+        }
+        if let Some(quota) = script.quota {
+            if script.let_in.is_some_and(|then| now < then + quota) {
+                return Err(refusal(Class::Busy));
+            }
+            script.let_in = Some(now);
         }
         if let Some(class) = script.refuse.get(call) {
             return Err(refusal(*class));

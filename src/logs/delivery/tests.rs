@@ -157,6 +157,18 @@ fn what_is_missing_is_made_with_all_that_belongs_to_it() {
 }
 
 #[test]
+fn one_call_a_second_is_enough_to_make_what_is_missing() {
+    let rig = Rig::new(Scripted::new().with(|script| {
+        script.groups.clear();
+        script.streams.clear();
+        script.quota = Some(Duration::from_secs(1));
+    }));
+    rig.push(lines(3));
+    assert!(rig.ship(Duration::from_mins(10)), "{:?}", rig.service.look(|script| script.calls.clone()));
+    assert_eq!(rig.service.messages(), lines(3));
+}
+
+#[test]
 fn a_group_does_not_lose_its_retention_to_a_busy_service_and_nothing_waits_for_it() {
     let rig = Rig::new(Scripted::new().with(|script| {
         script.streams.clear();
