@@ -80,6 +80,8 @@ struct Source {
     stream: usize,
     marks: Marks,
     retired: bool,
+    /// Somebody writes down how far it is acknowledged.
+    has_place: bool,
 }
 
 impl Outbox {
@@ -92,6 +94,16 @@ impl Outbox {
     /// A source whose events go there; everything up to the mark `from` is acknowledged already.
     #[must_use]
     pub fn register(&self, to: &Destination, from: u64) -> SourceId {
+        self.enlist(to, from, true)
+    }
+
+    /// A source that has no place to go on from after a restart: what it says is said once.
+    #[must_use]
+    pub fn register_passing(&self, to: &Destination) -> SourceId {
+        self.enlist(to, 0, false)
+    }
+
+    fn enlist(&self, to: &Destination, from: u64, has_place: bool) -> SourceId {
         let mut state = self.lock();
         let fresh = state.streams.len();
         let stream = *state.by_destination.entry(to.clone()).or_insert(fresh);
@@ -100,7 +112,7 @@ impl Outbox {
         }
         let id = SourceId(state.number());
         state.changes += 1;
-        state.sources.insert(id, Source { stream, marks: Marks::from(from), retired: false });
+        state.sources.insert(id, Source { stream, marks: Marks::from(from), retired: false, has_place });
         id
     }
 
@@ -168,7 +180,7 @@ impl Outbox {
         self.wait(limit, |state| state.streams.iter().all(|stream| stream.oldest_unstored() > last))
     }
 
-    /// Another number whenever some source may be acknowledged further than before.
+    /// Another number whenever some source that has a place may be acknowledged further than before.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.lock().changes
@@ -222,16 +234,18 @@ impl Outbox {
     /// The service has it, or it is known that it never will.
     pub fn acknowledge(&self, batch: Batch) {
         let mut state = self.lock();
+        let mut is_news = false;
         for source in batch.reaches.keys() {
             if let Some(known) = state.sources.get_mut(source) {
                 known.marks.stored(batch.number);
+                is_news |= known.has_place;
             }
             state.forget_settled(*source);
         }
         if let Some(stream) = state.streams.get_mut(batch.stream) {
             stream.landed(batch.number);
         }
-        state.changes += 1;
+        state.changes += u64::from(is_news);
         state.used -= batch.cost;
         drop(state);
         // Its memory goes before anybody fills it again.

@@ -20,8 +20,8 @@ use crate::logs::text::Now;
 
 /// Folders are looked at this often, whatever inotify says.
 const RESCAN: Duration = Duration::from_secs(10);
-/// Nor more often than so many times what a look costs: a thousandth of a processor.
-const SHARE: u32 = 1000;
+/// Nor more often than so many times what a look costs: a two-thousandth of a processor.
+const SHARE: u32 = 2000;
 const LONGEST: Duration = Duration::from_secs(60);
 /// A hint brings a look soon, but for no more than a twentieth of a processor.
 const SOON: Duration = Duration::from_millis(250);

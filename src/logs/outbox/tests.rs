@@ -198,6 +198,19 @@ fn a_flush_waits_for_what_was_there_and_for_nothing_else() {
 }
 
 #[test]
+fn what_has_no_place_makes_nobody_write_places_down() {
+    let outbox = outbox(1 << 20);
+    let (file, own) = (outbox.register(&to("s"), 0), outbox.register_passing(&to("s")));
+    for (source, is_news) in [(own, false), (file, true)] {
+        let changes = outbox.changes();
+        outbox.intake(source).push(NOW, "x", 1);
+        outbox.seal_all();
+        outbox.acknowledge(outbox.next_batch().unwrap());
+        assert_eq!((outbox.changes() > changes, outbox.acknowledged(source)), (is_news, 1));
+    }
+}
+
+#[test]
 fn readers_and_senders_on_their_own_threads_lose_nothing() {
     let outbox = outbox(64 << 10);
     let sources: Vec<SourceId> = (0..8).map(|number| outbox.register(&to(&format!("{}", number % 3)), 0)).collect();

@@ -30,7 +30,7 @@ impl Report {
         let now = Instant::now();
         Self {
             outbox: outbox.clone(),
-            own: outbox.register(to, 0),
+            own: outbox.register_passing(to),
             lines: 0,
             minutes: Minutes::new(dimension, to.stream.clone()),
             next_line: now + Minutes::EVERY,
