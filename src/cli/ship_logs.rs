@@ -27,6 +27,8 @@ use crate::secret::Redactor;
 
 /// How often what runs said is removed, if it has arrived.
 const SWEEP: Duration = Duration::from_mins(1);
+/// By then, a start is over.
+const STARTED: Duration = Duration::from_secs(5);
 /// What is left of the five seconds that an end may take, when the rest has been set aside for the records.
 const LAST: Duration = Duration::from_secs(4);
 
@@ -107,8 +109,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let server = server.transpose()?;
     let begun = service.begin(configuration);
     if begun.is_ok() {
-        while stop.wait_until(Instant::now() + SWEEP).is_ok() {
+        process::let_go_of_code();
+        let mut pause = STARTED;
+        while stop.wait_until(Instant::now() + pause).is_ok() {
             keeper.sweep();
+            process::let_go_of_code();
+            pause = SWEEP;
         }
         let _ = keeper.flush(LAST);
     }

@@ -1,6 +1,7 @@
 //! What the agent does to its own process: no core dumps, an orderly end on a signal, its own digest.
 
 use std::os::fd::IntoRawFd as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -26,6 +27,28 @@ pub fn resident_bytes() -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").doing(|| "reading `/proc/self/status`".to_owned())?;
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
     kilobytes.map(|count| count * 1024).ok_or_else(|| Error::new(Kind::Missing, "`/proc/self/status` does not tell"))
+}
+
+/// Lets go of the pages of our own code; what goes on running is mapped again as it runs. A start passes through most of the code,
+/// the kernel maps some more around each place, and what a long life needs of it is a part.
+pub fn let_go_of_code() {
+    let (Ok(maps), Ok(own)) = (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe")) else { return };
+    for (begin, length) in maps.lines().filter_map(|map| code_in(map, &own)) {
+        let begin = std::ptr::with_exposed_provenance_mut(begin);
+        // SAFETY: these pages are of a file and were never written to: whoever needs one finds the same bytes there again.
+        #[allow(unsafe_code, reason = "no safe wrapper can know that these pages are code")]
+        // A kernel that does not do it costs memory, and nothing else.
+        let _ = unsafe { libc::madvise(begin, length, libc::MADV_DONTNEED) };
+    }
+}
+
+/// Where a mapping is and how long, if it is code of this program.
+fn code_in(map: &str, own: &Path) -> Option<(usize, usize)> {
+    let mut words = map.split_whitespace();
+    let (begin, end) = words.next()?.split_once('-')?;
+    let is_code = words.next() == Some("r-xp") && words.nth(3).map(Path::new) == Some(own);
+    let (begin, end) = (usize::from_str_radix(begin, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    is_code.then(|| (begin, end.saturating_sub(begin)))
 }
 
 /// How many descriptors this process may have at the same time.
@@ -122,6 +145,19 @@ mod tests {
         nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
         let ended = std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap());
         assert_eq!(ended, Some(15));
+    }
+
+    #[test]
+    fn only_our_own_code_is_let_go_of_and_it_runs_on() {
+        let own = Path::new("/usr/bin/agent");
+        let line = |rights: &str, path: &str| format!("014cd000-01f7b000 {rights} 004cc000 fe:00 10078546      {path}");
+        assert_eq!(code_in(&line("r-xp", "/usr/bin/agent"), own), Some((0x14c_d000, 0xaa_e000)));
+        for other in [line("rw-p", "/usr/bin/agent"), line("r--p", "/usr/bin/agent"), line("r-xp", "/lib/libc.so"), String::new()]
+        {
+            assert_eq!(code_in(&other, own), None, "{other}");
+        }
+        let_go_of_code();
+        assert!(own_stamp().is_ok());
     }
 
     #[test]
