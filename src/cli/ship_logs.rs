@@ -116,10 +116,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             process::let_go_of_code();
             pause = SWEEP;
         }
-        let _ = keeper.flush(LAST);
     }
     drop(server);
-    keeper.stop();
+    keeper.stop(LAST);
     runtime.shutdown_background();
     match begun {
         // Told to stop while it waited for the instance to be known.

@@ -170,7 +170,8 @@ impl Shipping {
             if arrived {
                 keeper.sweep();
             }
-            keeper.stop();
+            // Its time is up.
+            keeper.stop(Duration::ZERO);
         }
     }
 }

@@ -86,15 +86,22 @@ impl Keeper {
 
     /// Ships nothing from now on.
     pub fn ship_nothing(&self) {
-        if let Some(before) = self.now(Option::take) {
-            let _all = before.pipeline.flush(HANDOVER);
-        }
+        self.end(HANDOVER);
     }
 
-    /// Ends, and lets nobody wait for it.
-    pub fn stop(&self) {
-        self.now(Option::take);
+    /// Ends, having shipped what was written so far for at most this long; and lets nobody wait for it.
+    pub fn stop(&self, limit: Duration) {
+        self.end(limit);
         self.0.knowledge.stop();
+    }
+
+    /// A run may be waiting for a flush meanwhile: that must not keep the old pipeline at work beside the next one.
+    fn end(&self, limit: Duration) {
+        let by = Instant::now() + limit;
+        if let Some(before) = self.now(Option::take) {
+            let _all = before.pipeline.flush(limit);
+            before.pipeline.end(by);
+        }
     }
 
     /// Whether it ships just this.

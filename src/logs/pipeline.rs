@@ -5,7 +5,7 @@ mod flush;
 mod report;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ pub struct Plan {
     pub means: Means,
 }
 
-/// How long its end may take: what has been read is sent, what was acknowledged is recorded.
+/// How long its end may take, unless told.
 const LAST_MOMENT: Duration = Duration::from_secs(4);
 
 /// Ships until it is dropped.
@@ -57,7 +57,7 @@ pub struct Pipeline {
     outbox: Outbox,
     flushes: Arc<Flushes>,
     waker: Option<Waker>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Pipeline {
@@ -72,7 +72,7 @@ impl Pipeline {
         let work = Work::begin(plan, &outbox, complaints, flushes.clone())?;
         let waker = work.waker();
         let spawned = std::thread::Builder::new().name("logs".to_owned()).spawn(move || work.run());
-        Ok(Self { outbox, flushes, waker, thread: Some(spawned?) })
+        Ok(Self { outbox, flushes, waker, thread: Mutex::new(Some(spawned?)) })
     }
 
     /// Ships what was written so far, for at most this long. Whether all of it is stored.
@@ -84,6 +84,16 @@ impl Pipeline {
         self.flushes.wait(asked, end) && self.outbox.flush(end.saturating_duration_since(Instant::now()))
     }
 
+    /// Ends, whoever else still asks something of it: by then what has been read is sent, and what was acknowledged is recorded.
+    pub fn end(&self, by: Instant) {
+        self.flushes.stop_by(by);
+        self.wake();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+
     fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake();
@@ -93,11 +103,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.flushes.stop();
-        self.wake();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end(Instant::now() + LAST_MOMENT);
     }
 }
 

@@ -110,17 +110,19 @@ impl Courier {
                 pass.answered();
                 self.refused.store(0, Ordering::Relaxed);
                 self.recovered(to);
-                if let Err(error) = self.retentions.pay(&*self.service, &to.group, self.pause.now()) {
-                    self.complaints.mention(
-                        &about("retention", to),
-                        &format!("the retention of `{}` is not what was asked for: {error}", to.group),
-                    );
-                }
+                self.pay_retention(to);
                 self.figures.count(Figure::AcknowledgedBytes, size);
                 self.figures.count(Figure::AcknowledgedEvents, stored.end - stored.first);
                 Tried::Stored(stored)
             }
             Err(refusal) => self.refused(to, pass, refusal),
+        }
+    }
+
+    fn pay_retention(&self, to: &Destination) {
+        if let Err(error) = self.retentions.pay(&*self.service, &to.group, self.pause.now()) {
+            self.complaints
+                .mention(&about("retention", to), &format!("the retention of `{}` is not what was asked for: {error}", to.group));
         }
     }
 
@@ -167,6 +169,8 @@ impl Courier {
         match self.missing.make(&*self.service, &self.pause, to) {
             Ok(()) => {
                 self.retentions.owe(to, self.pause.now());
+                // Before the first events: then the service refuses those it would not keep, and they can be given another time.
+                self.pay_retention(to);
                 let wait = if times == 0 { Duration::ZERO } else { jitter(JUST_MADE.after(times)) };
                 Tried::Later(self.pause.now() + wait)
             }

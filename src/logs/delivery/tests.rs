@@ -146,14 +146,14 @@ fn what_is_missing_is_made_with_all_that_belongs_to_it() {
     assert!(rig.ship(Duration::from_secs(3)), "it may take two seconds, as a fleet does it at once");
     assert_eq!(
         rig.service.look(|script| script.calls.clone()),
-        ["put s", "stream s", "group g 1", "stream s", "put s", "keep 7"]
+        ["put s", "stream s", "group g 1", "stream s", "keep 7", "put s"]
     );
     assert!(rig.service.clock.now() > begun);
 
     let rig = Rig::new(Scripted::new().with(|script| script.streams.clear()));
     rig.push(lines(1));
     assert!(rig.ship(Duration::from_secs(3)));
-    assert_eq!(rig.service.look(|script| script.calls.clone()), ["put s", "stream s", "put s", "keep 7"]);
+    assert_eq!(rig.service.look(|script| script.calls.clone()), ["put s", "stream s", "keep 7", "put s"]);
 }
 
 #[test]

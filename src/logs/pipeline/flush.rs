@@ -13,7 +13,8 @@ pub(super) struct Flushes {
 struct State {
     asked: u64,
     read: u64,
-    stopped: bool,
+    /// When all has to be over, once that is known.
+    end: Option<Instant>,
 }
 
 impl Flushes {
@@ -39,7 +40,7 @@ impl Flushes {
     /// Waits for it. Whether it was fulfilled.
     pub(super) fn wait(&self, asked: u64, end: Instant) -> bool {
         let mut state = self.lock();
-        while state.read < asked && !state.stopped {
+        while state.read < asked && state.end.is_none() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -49,13 +50,15 @@ impl Flushes {
         state.read >= asked
     }
 
-    pub(super) fn stop(&self) {
-        self.lock().stopped = true;
+    /// It is time to end, and by then it has to be over.
+    pub(super) fn stop_by(&self, end: Instant) {
+        self.lock().end.get_or_insert(end);
         self.changed.notify_all();
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
-        self.lock().stopped
+    /// When it has to be over, if it is time to end.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.lock().end
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

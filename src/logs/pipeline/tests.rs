@@ -96,6 +96,21 @@ fn what_the_service_never_had_is_sent_by_the_next_one() {
 }
 
 #[test]
+fn whoever_ends_it_ends_it_for_everybody() {
+    let rig = Rig::new(Scripted::new().answering(Class::Unreachable, Duration::from_hours(1)));
+    append(&rig.log(), "one\n");
+    let pipeline = std::sync::Arc::new(rig.start());
+    let other = pipeline.clone();
+    assert!(!pipeline.flush(Duration::from_millis(300)));
+    pipeline.end(Instant::now());
+    // Its records are no longer written, so that those of the next one are.
+    std::fs::remove_dir_all(rig.state().path()).unwrap();
+    assert!(!other.flush(Duration::from_mins(10)), "it waits for nothing");
+    drop((pipeline, other));
+    assert!(!rig.state().path().exists());
+}
+
+#[test]
 fn a_source_that_is_left_out_for_a_while_goes_on_where_it_was() {
     let rig = Rig::new(Scripted::new());
     append(&rig.log(), "one\n");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::Plan;
 use super::flush::Flushes;
 use super::report::Report;
-use super::{LAST_MOMENT, Plan};
 use crate::error::{Kind, Result};
 use crate::host::state::StateFolder;
 use crate::logs::complaints::Complaints;
@@ -109,7 +109,10 @@ impl Work {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
         let mut looked = 0;
-        while !self.flushes.is_stopped() {
+        let end = loop {
+            if let Some(end) = self.flushes.end() {
+                break end;
+            }
             let now = Now::read();
             let pending = self.flushes.pending();
             if let Some(asked) = pending.filter(|asked| *asked > looked) {
@@ -138,17 +141,17 @@ impl Work {
                 turn.wait = turn.wait.min(SOON);
             }
             self.files.wait(turn);
-        }
-        self.end();
+        };
+        self.end(end);
     }
 
     /// What has been read is sent, what would vanish with us is saved, and what was acknowledged is recorded.
-    fn end(mut self) {
+    fn end(mut self, by: Instant) {
         if let Some(journal) = &mut self.journal {
             journal.stop();
         }
         let delivery = self.delivery;
-        let _all = delivery.stop(LAST_MOMENT);
+        let _all = delivery.stop(by.saturating_duration_since(Instant::now()));
         self.files.save_vanishing();
         let now = Now::read();
         let gauges = gauges(&self.files, self.journal.as_ref(), &self.outbox, self.sources, now);
