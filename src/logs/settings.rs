@@ -10,8 +10,6 @@ pub use tags::key_problem as tag_key_problem;
 
 use std::collections::BTreeMap;
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
