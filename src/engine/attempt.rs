@@ -43,6 +43,8 @@ pub struct Attempt<'a> {
     pub slept: Cell<Duration>,
     /// Changes made so far.
     pub made: usize,
+    /// Whether a step it waited for has changed something: what must hold for a while has to show that anew.
+    pub unsettled: bool,
 }
 
 impl Attempt<'_> {
@@ -83,7 +85,8 @@ impl Attempt<'_> {
         if let Some(why) = &found.unknown {
             return Err(Error::new(Kind::Failed, why.clone()).doing("finding out what is to be done"));
         }
-        if found.changes.is_empty() {
+        let must_hold = self.unsettled && !self.step.patience().hold.is_zero();
+        if found.changes.is_empty() && !must_hold {
             return Ok(found);
         }
         let start = Instant::now();

@@ -29,6 +29,7 @@ impl Trigger {
 
 /// What the command line asks of a run.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct RunOptions {
     /// Where the playbook is.
     pub location: Location,

@@ -178,6 +178,7 @@ impl Scheduler {
             pending: self.pending_before(index),
             without_outputs: self.without_outputs(),
             after: self.last_awaited(index),
+            unsettled: self.is_unsettled(index),
         })
     }
 
@@ -353,6 +354,13 @@ impl Scheduler {
             matches!(outcome.ending, Ending::Skipped | Ending::FailedButAllowed | Ending::Failed | Ending::NotStarted)
         });
         without.filter_map(|(about, _)| about.id.clone()).collect()
+    }
+
+    fn is_unsettled(&self, index: usize) -> bool {
+        self.graph.ancestors(index).into_iter().any(|earlier| match self.states.get(earlier) {
+            Some(State::Over { outcome, .. }) => outcome.ending == Ending::Changed,
+            _ => false,
+        })
     }
 
     /// Of the steps this one waited for, the one that ended last.

@@ -147,6 +147,13 @@ impl Script {
         self
     }
 
+    /// Must stay so for as many milliseconds.
+    pub fn holds(mut self, hold: u64) -> Self {
+        self.inner.patience =
+            Patience { every: Duration::from_millis(5), hold: Duration::from_millis(hold), ..Patience::default() };
+        self
+    }
+
     /// Is not checked after the apply.
     pub fn always(mut self) -> Self {
         self.inner.rechecked = false;

@@ -59,6 +59,8 @@ pub struct Turn {
     pub without_outputs: Vec<String>,
     /// The step whose end made this one ready.
     pub after: Option<usize>,
+    /// Whether one of those it waited for has changed something.
+    pub unsettled: bool,
 }
 
 /// How a step ended, with what later steps use.
@@ -213,6 +215,7 @@ fn carry_out(
         timing: Timing::default(),
         slept: Cell::default(),
         made: 0,
+        unsettled: turn.unsettled,
     };
     let mut done = attempt.carry_out();
     if let Some(trial) = trial {

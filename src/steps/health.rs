@@ -66,7 +66,8 @@ pub struct Health {
     /// How long one try may take; 2 seconds unless told.
     #[serde(default)]
     request_timeout: Option<Span>,
-    /// How long it must then stay healthy; one healthy answer is enough unless told.
+    /// How long it must then stay healthy; one healthy answer is enough unless told, and where no step that it waited for has changed
+    /// anything.
     #[serde(default)]
     healthy_for: Option<Span>,
     /// Time from one try to the next; 100 milliseconds unless told (a second for `command`).

@@ -448,3 +448,15 @@ fn a_step_that_stands_alone_has_nobody_beside_it() {
     let graph = Graph::build(&abouts.iter().collect::<Vec<_>>(), &touches).unwrap();
     assert_eq!((graph.ancestors(1), graph.ancestors(2)), (vec![0], vec![1, 0].into_iter().rev().collect()));
 }
+
+#[test]
+fn what_must_hold_shows_it_anew_where_something_before_it_has_changed() {
+    let looks_after = |code: Script| {
+        let health = Script::new("health").needs(&["code"]).holds(60);
+        let counts = health.counts();
+        assert_eq!(endings(&Walk::default().of([code, health]))[1], Unchanged);
+        counts().0
+    };
+    assert_eq!(looks_after(Script::new("code")), 1, "one good answer is enough");
+    assert!(looks_after(Script::new("code").pending()) > 2);
+}

@@ -11,7 +11,7 @@ use crate::host::rollback::Release;
 
 const UNIT: &str = "app.service";
 
-fn of(machine: &Machine, releases: serde_json::Value) -> Git {
+fn of(machine: &Machine, releases: &serde_json::Value) -> Git {
     step(machine, json!({ "revision": "main", "releases": releases }))
 }
 
@@ -46,7 +46,7 @@ fn fail(step: &Git, machine: &Machine) {
 #[test]
 fn a_new_commit_is_a_new_release_and_old_ones_go() {
     let (machine, work) = machine();
-    let step = of(&machine, json!({ "keep": 2 }));
+    let step = of(&machine, &json!({ "keep": 2 }));
     let one = git(&work, &["rev-parse", "HEAD"]);
     let made = |commit: &str| format!("make release `{}` (`main`)", &commit[..10]);
     let first = format!("make the first release, of `main` from `{}`", work.display());
@@ -73,7 +73,7 @@ fn a_new_commit_is_a_new_release_and_old_ones_go() {
 #[test]
 fn the_last_healthy_release_is_never_removed() {
     let (machine, work) = machine();
-    let step = of(&machine, json!({ "keep": 1 }));
+    let step = of(&machine, &json!({ "keep": 1 }));
     settle(&step, &machine).unwrap();
     prove(&step, &machine);
     let healthy = git(&work, &["rev-parse", "HEAD"]);
@@ -89,7 +89,7 @@ fn the_last_healthy_release_is_never_removed() {
 #[test]
 fn a_revision_that_failed_stays_away_until_the_branch_moves_or_somebody_asks() {
     let (mut machine, work) = machine();
-    let step = of(&machine, json!({}));
+    let step = of(&machine, &json!({}));
     settle(&step, &machine).unwrap();
     prove(&step, &machine);
     let healthy = git(&work, &["rev-parse", "HEAD"]);
@@ -116,7 +116,7 @@ fn a_revision_that_failed_stays_away_until_the_branch_moves_or_somebody_asks() {
 #[test]
 fn a_first_revision_that_failed_is_tried_again_because_there_is_no_other() {
     let (machine, _) = machine();
-    let step = of(&machine, json!({}));
+    let step = of(&machine, &json!({}));
     settle(&step, &machine).unwrap();
     fail(&step, &machine);
     let found = crate::step::Step::check(&step, &machine.facts()).unwrap();
@@ -126,7 +126,7 @@ fn a_first_revision_that_failed_is_tried_again_because_there_is_no_other() {
 #[test]
 fn a_candidate_gets_the_slot_that_the_live_release_does_not_have() {
     let (machine, work) = machine();
-    let step = of(&machine, json!({ "slots": ["blue", "green"] }));
+    let step = of(&machine, &json!({ "slots": ["blue", "green"] }));
     let slots = |machine: &Machine| {
         let found = crate::step::Step::check(&step, &machine.facts()).unwrap();
         (output(&found, "slot").unwrap(), output(&found, "spare").unwrap())
@@ -154,7 +154,7 @@ fn a_candidate_gets_the_slot_that_the_live_release_does_not_have() {
 #[test]
 fn what_is_found_in_a_release_is_judged_as_in_any_checkout() {
     let (machine, _) = machine();
-    let step = of(&machine, json!({}));
+    let step = of(&machine, &json!({}));
     settle(&step, &machine).unwrap();
     std::fs::write(place(&machine).join("current/untracked"), "").unwrap();
     assert_eq!(settle(&step, &machine).unwrap(), Vec::<String>::new());
@@ -168,7 +168,7 @@ fn what_is_found_in_a_release_is_judged_as_in_any_checkout() {
 #[test]
 fn what_a_run_that_was_cut_short_left_is_no_release() {
     let (machine, work) = machine();
-    let step = of(&machine, json!({}));
+    let step = of(&machine, &json!({}));
     let (one, other) = (git(&work, &["rev-parse", "HEAD"]), "0".repeat(40));
     for half in [&one, &other] {
         machine.write(&format!("home/me/app/releases/.{half}.in-the-making/one.txt"), "half\n");
@@ -178,14 +178,14 @@ fn what_a_run_that_was_cut_short_left_is_no_release() {
     plan.changes.iter().for_each(|planned| crate::step::Step::apply(&step, &planned.change, &machine.host()).unwrap());
     // What another revision left is seen as soon as there is a release.
     settle(&step, &machine).unwrap();
-    assert_eq!(names(&machine), [one.clone()]);
+    assert_eq!(names(&machine), std::slice::from_ref(&one));
     assert_eq!(machine.content(&format!("home/me/app/releases/{one}/one.txt")), "one\n");
 }
 
 #[test]
 fn a_plan_without_network_says_what_it_cannot_know() {
     let (mut machine, _) = machine();
-    let step = of(&machine, json!({ "slots": ["a", "b"] }));
+    let step = of(&machine, &json!({ "slots": ["a", "b"] }));
     machine.online = false;
     let planned = crate::step::Step::check(&step, &machine.facts()).unwrap();
     assert!(
