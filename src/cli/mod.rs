@@ -16,6 +16,7 @@ pub mod schema;
 mod ship_logs;
 mod status;
 mod user_data;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ enum Command {
     UserData(user_data::Arguments),
     IamPolicy(iam_policy::Arguments),
     Doctor(doctor::Arguments),
+    Wrap(wrap::Arguments),
     ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -79,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::UserData(arguments) => user_data::run(&arguments),
         Command::IamPolicy(arguments) => iam_policy::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Wrap(arguments) => wrap::run(&arguments),
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

@@ -100,14 +100,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         facts: arguments.facts.clone(),
         secrets_from: arguments.secrets_from.clone(),
     };
+    let listener: Arc<dyn Listener> =
+        if arguments.json { Arc::new(JsonLines) } else { terminal::listener(arguments.diff, arguments.verbose) };
+    carry_out_and_show(&options, listener)
+}
+
+/// Carries out a run until it is over or somebody ends us, and gives its exit code.
+///
+/// # Errors
+/// When the process cannot be prepared for it.
+pub fn carry_out_and_show(options: &RunOptions, listener: Arc<dyn Listener>) -> Result<ExitCode> {
     process::forbid_core_dumps()?;
     let stop = Stop::default();
     let stopping = stop.clone();
     // Before any other thread exists, so that they all leave these signals to the one that waits for them.
     process::on_termination(move |signal| stopping.stop(signal))?;
-    let listener: Arc<dyn Listener> =
-        if arguments.json { Arc::new(JsonLines) } else { terminal::listener(arguments.diff, arguments.verbose) };
-    Ok(match carry_out(&options, &stop, &[listener]) {
+    Ok(match carry_out(options, &stop, &[listener]) {
         Ok(tally) => ExitCode::from(tally.exit_code()),
         Err(Refusal::Problems(problems)) => {
             terminal::problems(&problems);

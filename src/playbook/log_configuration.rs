@@ -138,7 +138,8 @@ impl Playbook {
 }
 
 /// As a file of ours says it: without what is not there, and with no text that could be taken for an expression.
-fn literal(value: Json) -> Json {
+#[must_use]
+pub fn literal(value: Json) -> Json {
     match value {
         Json::Object(members) => {
             members.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, literal(value))).collect()

@@ -29,7 +29,7 @@ mod yaml;
 
 pub use entry::{Entry, Rendered, Wanted};
 pub use load::{Location, Overrides};
-pub use log_configuration::LogConfiguration;
+pub use log_configuration::{LogConfiguration, literal};
 pub use problem::{Position, Problem, Problems};
 pub use scope::{Fetched, InstanceValues, Scope};
 
