@@ -166,9 +166,14 @@ fn copy_vars(host: &Host, files: &[PathBuf], beside: &Beside, home: Option<&Path
     let mut copies = Vec::new();
     for (number, named) in files.iter().enumerate() {
         let file = absolute(named)?;
+        // As the runs look for it: here, or else beside the playbook.
+        let file = match home.map(|home| home.join(named)) {
+            Some(beside) if !documents::is_file(&file) && documents::is_file(&beside) => beside,
+            _ => file,
+        };
         if let Some(below) = home.and_then(|home| file.strip_prefix(home).ok()) {
             copies.push(Path::new(FOLDER).join(below));
-        } else if beside.is_in_archive(named) && !documents::is_file(&file) {
+        } else if beside.has(named) && !documents::is_file(&file) {
             copies.push(named.clone());
         } else {
             let copy = Path::new(FOLDER).join(format!("override-{}.yaml", number + 1));

@@ -21,6 +21,7 @@ use crate::logs::figures::report;
 #[command(after_help = "Example:\n  sudo agent status --json\n\n\
                         With --json: one object with `run`, `trigger`, `playbook`, `started` (milliseconds since 1970), `milliseconds`,\n\
                         `outcome.is` (converged, failed, drifted, interrupted, cut_short), `steps`, `critical_path`, `failure`,\n\
+                        `drift` (what a timer run found changed: `step`, `label`, `change`, `repaired`),\n\
                         `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null),\n\
                         `held_back` (revisions that failed their health: `path`, `commit`, `at`, `because`, `stays_on`),\n\
                         `logs` (how shipping stands, or null)\n\n\
@@ -145,6 +146,10 @@ fn draw(status: &Status) -> String {
             seconds(path.milliseconds),
             path.own_share * 100.0
         );
+    }
+    for drift in &summary.drift {
+        let done = if drift.repaired { "repaired" } else { "left as it is" };
+        let _ = writeln!(text, "drift: {} ({done}): {}", drift.label, drift.change);
     }
     status.held_back.iter().for_each(|held| text += &drifted(held));
     text += &status.logs.as_ref().map(shipped).unwrap_or_default();

@@ -74,7 +74,7 @@ pub enum Event {
         /// What for.
         reason: String,
     },
-    /// A change that would be made (dry-run) or is being made.
+    /// A change that is being made, or would be: by a run that may (a dry-run, or one that stays on its revision).
     Change {
         /// The step's number.
         step: usize,

@@ -1,9 +1,11 @@
 //! What a run tells `CloudWatch` in numbers: how long the bootstrap took, how many steps failed, how far the machine had drifted.
 //! As a log line in the embedded metric format, so that it needs no call of its own.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, json};
 
-use super::event::{Event, Stamped};
+use super::event::{Ending, Event, Stamped};
 use crate::logs::emf::{Dimension, Metric, line};
 
 /// Hears the first word of a run, and makes the line of the last one.
@@ -11,6 +13,8 @@ use crate::logs::emf::{Dimension, Metric, line};
 pub struct RunMetrics {
     playbook: String,
     trigger: String,
+    /// The steps that found something changed, or could not tell.
+    differing: BTreeSet<usize>,
 }
 
 impl RunMetrics {
@@ -20,15 +24,20 @@ impl RunMetrics {
             Event::RunStarted { playbook, trigger, .. } => {
                 self.playbook.clone_from(playbook);
                 self.trigger.clone_from(trigger);
+                self.differing.clear();
                 None
             }
-            Event::RunFinished { run, changed, failed, unknown, milliseconds, .. } => {
+            Event::Change { step, .. } | Event::StepFinished { step, ending: Ending::Unknown, .. } => {
+                self.differing.insert(*step);
+                None
+            }
+            Event::RunFinished { run, failed, milliseconds, .. } => {
                 let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
                 let mut metrics = vec![Metric { name: "StepFailures", unit: "Count", value: count(*failed) }];
                 match self.trigger.as_str() {
                     "boot" => metrics.push(Metric { name: "BootstrapDuration", unit: "Milliseconds", value: *milliseconds }),
-                    // What a timer run repairs, or would, had drifted since the run before it.
-                    "timer" => metrics.push(Metric { name: "Drift", unit: "Count", value: count(changed + unknown) }),
+                    // What a timer run repairs, or would if it might, had drifted since the run before it.
+                    "timer" => metrics.push(Metric { name: "Drift", unit: "Count", value: count(self.differing.len()) }),
                     _ => {}
                 }
                 let dimension = Dimension { name: "Playbook".to_owned(), value: self.playbook.clone() };
@@ -58,6 +67,10 @@ mod tests {
             steps: 3,
         };
         assert_eq!(metrics.hear(&Stamped { at: 1, event: started }), None);
+        for (step, applying) in [(1, true), (1, true), (3, false)] {
+            let event = Event::Change { step, text: "change it".into(), diff: None, applying };
+            assert_eq!(metrics.hear(&Stamped { at: 2, event }), None);
+        }
         let finished = Event::RunFinished {
             run: "r".into(),
             converged: false,

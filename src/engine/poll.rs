@@ -108,7 +108,15 @@ mod tests {
     use crate::step::{Finding, Outputs};
 
     fn so() -> AnyFinding {
-        AnyFinding { changes: Vec::new(), outputs: Outputs::new(), fingerprint: None, unknown: None, not_yet: None, notice: None }
+        AnyFinding {
+            changes: Vec::new(),
+            outputs: Outputs::new(),
+            fingerprint: None,
+            unknown: None,
+            not_yet: None,
+            notice: None,
+            behind: None,
+        }
     }
 
     fn not_yet(why: &str) -> AnyFinding {

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::event::{Ending, Event, Failure, Timing};
+use super::event::{Ending, Event, Failure, Stamped, Timing};
 use super::record::Record;
 
 /// A run in a few numbers.
@@ -29,6 +29,8 @@ pub struct Summary {
     pub steps: Vec<StepSummary>,
     /// What held it up.
     pub critical_path: CriticalPath,
+    /// What a timer run found changed since the run before it.
+    pub drift: Vec<Drift>,
     /// What kept it from its steps.
     pub failure: Option<Failure>,
     /// What it said to the lifecycle hook, and what came of it.
@@ -57,6 +59,19 @@ pub enum Outcome {
         /// What must have happened, where the next run has said so.
         because: Option<String>,
     },
+}
+
+/// One difference between machine and playbook that nobody had asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// The step's number.
+    pub step: usize,
+    /// Its label.
+    pub label: String,
+    /// What it takes to repair it.
+    pub change: String,
+    /// Whether that was done.
+    pub repaired: bool,
 }
 
 /// One step of it.
@@ -111,6 +126,7 @@ impl Summary {
             milliseconds: 0,
             steps: Vec::new(),
             critical_path: CriticalPath::default(),
+            drift: Vec::new(),
             failure: None,
             lifecycle: Vec::new(),
             notices: Vec::new(),
@@ -127,6 +143,9 @@ impl Summary {
             summary.milliseconds = u64::try_from(last - first.unwrap_or(last)).unwrap_or(0);
         }
         summary.critical_path = summary.find_critical_path();
+        if summary.trigger.as_deref() == Some("timer") {
+            summary.drift = summary.find_drift(record);
+        }
         summary
     }
 
@@ -165,6 +184,19 @@ impl Summary {
             Event::RunCutShort { because, .. } => self.outcome = Outcome::CutShort { because: Some(because.clone()) },
             Event::StepWaiting { .. } | Event::Change { .. } | Event::Output { .. } | Event::StepRetried { .. } => {}
         }
+    }
+
+    /// The changes that were made or would have been.
+    fn find_drift(&self, record: &Record) -> Vec<Drift> {
+        let of = |stamped: &Stamped| match &stamped.event {
+            Event::Change { step, text, applying, .. } => {
+                let of = self.steps.iter().find(|known| known.step == *step)?;
+                let repaired = *applying && of.ending == Some(Ending::Changed);
+                Some(Drift { step: *step, label: of.label.clone(), change: text.clone(), repaired })
+            }
+            _ => None,
+        };
+        record.events.iter().filter_map(of).collect()
     }
 
     /// Whether this was a run that only looked.
@@ -214,7 +246,6 @@ impl StepSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::event::Stamped;
     use crate::engine::record::Header;
 
     fn started(at: i64, step: usize, after: Option<usize>) -> Stamped {
@@ -254,6 +285,29 @@ mod tests {
         let summary = Summary::of(&record(events));
         assert_eq!((summary.outcome, summary.milliseconds), (Outcome::Converged, 1001));
         assert_eq!(summary.critical_path.own_milliseconds, 61, "what is no step's is ours");
+    }
+
+    #[test]
+    fn what_a_timer_run_found_changed_is_drift() {
+        let begun = |trigger: &str| {
+            let (run, trigger) = ("r".to_owned(), trigger.to_owned());
+            let (playbook, playbook_digest, version) = (String::new(), String::new(), String::new());
+            Stamped {
+                at: 0,
+                event: Event::RunStarted { run, playbook, playbook_digest, version, trigger, dry_run: false, steps: 2 },
+            }
+        };
+        let change = |step, applying| Event::Change { step, text: format!("change {step}"), diff: None, applying };
+        let events = |trigger| {
+            let mut events = vec![begun(trigger), started(0, 1, None), started(0, 2, None)];
+            events.extend([change(1, true), change(2, false)].map(|event| Stamped { at: 1, event }));
+            events.extend([finished(2, 1, 1, 0), finished(2, 2, 1, 0)]);
+            events
+        };
+        let found = Summary::of(&record(events("timer"))).drift;
+        let told: Vec<_> = found.iter().map(|drift| (drift.label.as_str(), drift.change.as_str(), drift.repaired)).collect();
+        assert_eq!(told, [("s1", "change 1", true), ("s2", "change 2", false)]);
+        assert_eq!(Summary::of(&record(events("manual"))).drift, [], "whoever runs it by hand may have changed the playbook");
     }
 
     #[test]

@@ -232,6 +232,7 @@ fn carry_out(
     let outcome = match done {
         Ok(finding) => {
             finding.notice.iter().for_each(|notice| voice.notice(notice));
+            finding.behind.iter().for_each(|behind| voice.left(behind));
             // Whoever watches a step that always runs sees a new fingerprint each time: it counts as changed.
             let fingerprint = if step.is_rechecked() { finding.fingerprint } else { Some(Fingerprint(rand::random())) };
             let ending = if changes == 0 { Ending::Unchanged } else { Ending::Changed };

@@ -51,6 +51,11 @@ impl Voice {
         self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: true });
     }
 
+    /// It differs like this, and this run may not repair that.
+    pub fn left(&self, text: &str) {
+        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: false });
+    }
+
     /// Something the operator should know.
     pub fn notice(&self, text: &str) {
         self.tell(Event::Notice { text: text.to_owned() });

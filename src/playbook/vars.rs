@@ -322,13 +322,14 @@ fn given(overrides: &Overrides, declared: &[Var], beside: &Beside, problems: &mu
 /// The name and the text of a file of variables: one of this machine, or else one that came with the playbook.
 fn file_of_vars(path: &Path, beside: &Beside) -> Result<(String, String), Problem> {
     let (label, read) = match documents::read(path, yaml::LARGEST) {
-        Err(error) if error.kind() == Kind::Missing && beside.is_in_archive(path) => {
+        Err(error) if error.kind() == Kind::Missing && beside.has(path) => {
             (beside.name_of(path), beside.read(path, yaml::LARGEST))
         }
         read => (path.display().to_string(), read),
     };
     let bytes = read.map_err(|error| match (error.kind(), beside) {
         (Kind::Missing, Beside::Archive(_)) => Problem::from(error).hint("it is not in the playbook's archive either"),
+        (Kind::Missing, Beside::Folder(_)) => Problem::from(error).hint("it is not in the playbook's folder either"),
         (Kind::Missing, Beside::Nothing) => {
             Problem::from(error).hint("a playbook from elsewhere brings its files of variables when it comes as a `.tar.gz`")
         }

@@ -32,6 +32,8 @@ pub struct AnyFinding {
     pub not_yet: Option<String>,
     /// What the operator should know, which is no difference.
     pub notice: Option<String>,
+    /// What differs and this run may not repair.
+    pub behind: Option<String>,
 }
 
 impl fmt::Debug for AnyFinding {
@@ -95,6 +97,7 @@ impl<S: Step> AnyStep for S {
             unknown: found.unknown,
             not_yet: found.not_yet,
             notice: found.notice,
+            behind: found.behind,
         })
     }
 

@@ -19,13 +19,23 @@ pub struct Finding<C> {
     pub not_yet: Option<String>,
     /// What the operator should know, which is no difference.
     pub notice: Option<String>,
+    /// What differs and this run may not repair, as a line of the plan: a new revision, where a timer run stays on the old one.
+    pub behind: Option<String>,
 }
 
 impl<C> Finding<C> {
     /// Nothing to do.
     #[must_use]
     pub fn done() -> Self {
-        Self { changes: Vec::new(), outputs: Outputs::new(), fingerprint: None, unknown: None, not_yet: None, notice: None }
+        Self {
+            changes: Vec::new(),
+            outputs: Outputs::new(),
+            fingerprint: None,
+            unknown: None,
+            not_yet: None,
+            notice: None,
+            behind: None,
+        }
     }
 
     /// Cannot tell, for this reason.

@@ -230,6 +230,7 @@ impl Git {
         if facts.stays_on_revision() {
             // Only to be told: that the server is out of reach keeps nobody from repairing what is here.
             if let Ok(Answer::Known(wanted)) = facts.revision(owner, &self.source(), self.revision.as_deref()) {
+                finding.behind = self.behind(&checkout.commit, &wanted.commit);
                 latest = Some(wanted.commit);
             }
         } else {
@@ -261,6 +262,12 @@ impl Git {
         }
         let path = self.path.to_string();
         Ok(finding.with_fingerprint(&[checkout.commit.as_bytes(), path.as_bytes()]))
+    }
+
+    /// What a run that may move would do.
+    fn behind(&self, there: &str, newest: &str) -> Option<String> {
+        let moved = GitChange::Move { from: there.to_owned(), to: newest.to_owned(), revision: self.revision() };
+        (there != newest).then(|| moved.to_string())
     }
 
     /// What is to be put right in a checkout, whatever commit it shall be at.

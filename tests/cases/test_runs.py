@@ -193,9 +193,15 @@ def test_what_a_timer_run_does_is_what_converge_says(write_case, meaning, code, 
     timer = machine.run(case.agent("--trigger", "timer"), 30)
     assert (timer.returncode, found()) == (code, [app, settings]), timer.stdout + timer.stderr
     told = timer.stdout + timer.stderr
-    assert ("update /srv/settings" in told, "move from `cc8aa76964` to `159582d5aa`" in told) == (True, meaning != "config"), told
-    outcome = json.loads(machine.run(["agent", "status", "--json"], 30).stdout)["outcome"]["is"]
-    assert outcome == ("drifted" if meaning == "report" else "converged")
+    assert "update /srv/settings" in told and "move from `cc8aa76964` to `159582d5aa`" in told, told
+    assert ("left as it is: move from" in told) == (meaning == "config"), told
+    status = json.loads(machine.run(["agent", "status", "--json"], 30).stdout)
+    assert status["outcome"]["is"] == ("drifted" if meaning == "report" else "converged")
+    # What had drifted, and what became of it.
+    repaired = {drift["label"]: drift["repaired"] for drift in status["drift"]}
+    assert repaired == {"code": meaning == "all", "settings": meaning != "report"}, status["drift"]
+    drawn = machine.run(["agent", "status"], 30).stdout
+    assert f"drift: code ({'repaired' if meaning == 'all' else 'left as it is'}): move from" in drawn, drawn
     # Whoever asks for a run by hand gets all of it, whatever the timer may.
     assert machine.run(case.agent(), 30).returncode == 0
     assert found() == ["two", "as wished"]

@@ -145,9 +145,10 @@ impl Listener for Progress {
                 let text = format!("  {step:>2} try {attempt}, because: {}\n", tame(because));
                 self.shared.say(&mut state, &style.paint(Tone::Change, &text));
             }
-            Event::Change { step, text, diff, .. } => {
+            Event::Change { step, text, diff, applying } => {
                 state.doing(*step, text);
-                let mut line = format!("  {step:>2} {}\n", tame(text));
+                let left = if *applying { "" } else { "left as it is: " };
+                let mut line = format!("  {step:>2} {left}{}\n", tame(text));
                 if let Some(diff) = diff.as_ref().filter(|_| self.diff) {
                     line += &style.diff(diff, "       ");
                 }

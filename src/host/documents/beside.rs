@@ -75,10 +75,10 @@ impl Beside {
         if there { Ok(()) } else { Err(Error::new(Kind::Missing, format!("there is no file `{}`", self.name_of(path)))) }
     }
 
-    /// Whether the playbook's archive has a file of this name.
+    /// Whether there is a file of this name.
     #[must_use]
-    pub fn is_in_archive(&self, path: &Path) -> bool {
-        matches!(self, Self::Archive(archive) if archive.file(path).is_some())
+    pub fn has(&self, path: &Path) -> bool {
+        self.require(path).is_ok()
     }
 }
 

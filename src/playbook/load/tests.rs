@@ -36,6 +36,20 @@ fn a_folder_has_a_playbook_and_gives_it_its_name() {
 }
 
 #[test]
+fn a_vars_file_is_found_beside_the_playbook_wherever_the_agent_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("vars")).unwrap();
+    std::fs::write(folder.path().join("vars/staging-of-a-test.yaml"), "port: 9000\n").unwrap();
+    std::fs::write(folder.path().join("playbook.yaml"), "version: 1\nvars: { port: 8000 }\nsteps: []\n").unwrap();
+    let with = |file: &str| Overrides { files: vec![file.into()], values: Vec::new() };
+    let location = Location::Path(folder.path().to_owned());
+    let playbook = Playbook::load(&location, &with("vars/staging-of-a-test.yaml")).unwrap();
+    assert_eq!(playbook.vars["port"], 9000);
+    let absent = Playbook::load(&location, &with("vars/none.yaml")).unwrap_err();
+    assert!(absent.0[0].hint.as_ref().is_some_and(|hint| hint.contains("playbook's folder")), "{absent}");
+}
+
+#[test]
 fn a_pin_is_compared_before_anything_is_read() {
     let pin = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(verified(Ok(b"abc".to_vec()), Some(pin)).unwrap(), b"abc");

@@ -93,6 +93,9 @@ impl Git {
         let mut finding = Finding::done();
         finding.unknown.clone_from(&wanted.unknown);
         finding.notice.clone_from(&wanted.notice);
+        if let (true, Some(stays), Some(latest)) = (facts.stays_on_revision(), &wanted.commit, &wanted.latest) {
+            finding.behind = self.behind(stays, latest);
+        }
         let mut links =
             releases.slots.iter().map(|slot| self.linked(&format!("{SLOTS}/{slot}"), facts)).collect::<Result<Vec<_>>>()?;
         let slots = releases.slot(&links, live.as_deref(), wanted.commit.as_deref());
