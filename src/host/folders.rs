@@ -56,6 +56,9 @@ mod tests {
     use crate::host::fakes::{Machine, not_root};
     use crate::host::files::FileKind;
 
+    /// A user every Linux has and nobody logs in as.
+    const USER: u32 = 1;
+
     #[test]
     fn all_that_is_in_a_folder_is_listed_and_no_link_in_it_followed() {
         let machine = Machine::new();
@@ -80,7 +83,6 @@ mod tests {
         if not_root() {
             return;
         }
-        const USER: u32 = 1;
         let machine = Machine::real();
         std::fs::set_permissions(machine.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
         machine.write("home/r1/file", "x");

@@ -166,7 +166,7 @@ impl Facts {
         let mut file = Self::open(&upload.path)?.ok_or_else(|| Error::new(Kind::Missing, "it is gone")).doing(doing)?;
         let mut hash = Md5(md5::Md5::new());
         std::io::copy(&mut file, &mut hash).doing(doing)?;
-        let hex: String = hash.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hash.0.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         Ok(tag.trim_matches('"') == hex)
     }
 }
@@ -219,7 +219,7 @@ impl Host {
                 }
             }
         };
-        std::thread::scope(|scope| (0..SIDE_BY_SIDE.min(items.len())).for_each(|_| drop(scope.spawn(&work))));
+        std::thread::scope(|scope| (0..SIDE_BY_SIDE.min(items.len())).for_each(|_| drop(scope.spawn(work))));
         failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
@@ -314,11 +314,9 @@ mod tests {
         let done = AtomicUsize::new(0);
         let error = machine.host().side_by_side(&items, |item| {
             done.fetch_add(1, Ordering::SeqCst);
-            if *item == 0 {
-                Err(Error::new(Kind::Failed, "no"))
-            } else {
-                Ok(std::thread::sleep(std::time::Duration::from_millis(1)))
-            }
+            // The others have something to do meanwhile.
+            std::thread::sleep(std::time::Duration::from_millis(u64::from(*item != 0)));
+            if *item == 0 { Err(Error::new(Kind::Failed, "no")) } else { Ok(()) }
         });
         assert_eq!(error.unwrap_err().to_string(), "no");
         assert!(done.load(Ordering::SeqCst) < 1000);

@@ -75,7 +75,7 @@ impl Facts {
                     .hint("remove it first, if nothing needs it any more"));
             }
         }
-        let Some(record) = self.record_of(&wish.path)? else {
+        let Some(record) = Self::record_of(&wish.path)? else {
             let folder = self.list(&wish.path)?;
             return if folder.is_none_or(|inside| inside.is_empty()) {
                 Ok(Some(Lacking::Everything))
@@ -94,7 +94,7 @@ impl Facts {
         Ok((!other.is_empty()).then_some(Lacking::Files(other)))
     }
 
-    fn record_of(&self, path: &Path) -> Result<Option<Record>> {
+    fn record_of(path: &Path) -> Result<Option<Record>> {
         let path = path.join(record::NAME);
         let Some(file) = Self::open(&path)? else { return Ok(None) };
         Record::read(file).doing(|| format!("reading `{}`", path.display()))

@@ -82,18 +82,23 @@ impl fmt::Display for S3SyncChange {
                 write!(f, "remove {objects} that no file stands for: {}", some(keys.iter().map(String::as_str)))
             }
             Self::Fetch(below, to) => {
-                write!(f, "fetch {} into {}: {}", files(below.len()), to.display(), some(below.iter().map(shown)))
+                write!(f, "fetch {} into {}: {}", files(below.len()), to.display(), some(below.iter().map(|path| shown(path))))
             }
             Self::Attributes(path, from, to) => write!(f, "change {} from {from} to {to}", path.display()),
             Self::RemoveFiles(below, from) => {
                 let what = files(below.len());
-                write!(f, "remove {what} from {} that no object stands for: {}", from.display(), some(below.iter().map(shown)))
+                write!(
+                    f,
+                    "remove {what} from {} that no object stands for: {}",
+                    from.display(),
+                    some(below.iter().map(|path| shown(path)))
+                )
             }
         }
     }
 }
 
-fn shown(path: &PathBuf) -> &str {
+fn shown(path: &Path) -> &str {
     path.to_str().unwrap_or("a name that is no text")
 }
 

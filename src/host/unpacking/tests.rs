@@ -56,6 +56,9 @@ fn wish(machine: &Machine, archive: &[u8]) -> Unpacked {
     }
 }
 
+/// A user every Linux has and nobody logs in as.
+const USER: (&str, u32) = ("daemon", 1);
+
 const RUNTIME: &[Made<'_>] = &[
     ("node/", EntryType::Directory, "", 0o755),
     ("node/bin/node", EntryType::Regular, "a program", 0o6775),
@@ -186,8 +189,6 @@ fn in_a_users_tree_that_user_unpacks_and_roots_archive_can_be_given_away() {
     if not_root() {
         return;
     }
-    /// A user every Linux has and nobody logs in as.
-    const USER: (&str, u32) = ("daemon", 1);
     let machine = Machine::real();
     std::fs::set_permissions(machine.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir(machine.path("home-of-user")).unwrap();

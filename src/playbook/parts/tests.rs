@@ -184,7 +184,8 @@ fn what_is_wrong_in_an_included_file_is_told_with_its_name() {
 #[test]
 fn a_few_lines_do_not_become_thousands_of_steps() {
     let ten = |next: &str| {
-        let entries: String = (0..10).map(|number| format!("  - {{ id: n{number}, include: {next} }}\n")).collect();
+        let entry = |number| format!("  - {{ id: n{number}, include: {next} }}\n");
+        let entries = (0..10).map(entry).collect::<Vec<_>>().concat();
         format!("version: 1\nsteps:\n{entries}")
     };
     let files: Vec<(String, String)> =
