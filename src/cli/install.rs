@@ -173,7 +173,7 @@ fn copy_vars(host: &Host, files: &[PathBuf], beside: &Beside, home: Option<&Path
         };
         if let Some(below) = home.and_then(|home| file.strip_prefix(home).ok()) {
             copies.push(Path::new(FOLDER).join(below));
-        } else if beside.has(named) && !documents::is_file(&file) {
+        } else if beside.is_in_archive(named) && !documents::is_file(&file) {
             copies.push(named.clone());
         } else {
             let copy = Path::new(FOLDER).join(format!("override-{}.yaml", number + 1));

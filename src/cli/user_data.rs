@@ -173,13 +173,18 @@ fn pinned(location: &Location, digest: &str) -> Result<Location> {
 fn options(overrides: &Overrides, beside: &Beside) -> Result<Vec<String>> {
     let (mut files, mut values): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for file in &overrides.files {
-        if beside.is_in_archive(file) || !documents::is_file(file) {
+        // As a run looks for it: here, or else beside the playbook.
+        let found = match beside {
+            Beside::Folder(folder) if !documents::is_file(file) => folder.join(file),
+            _ => file.clone(),
+        };
+        if beside.is_in_archive(file) || !documents::is_file(&found) {
             if !values.is_empty() {
                 return Err(out_of_order(file));
             }
             files.extend(["--vars".to_owned(), file.display().to_string()]);
         } else {
-            for (name, value) in inputs::read_mapping(file)? {
+            for (name, value) in inputs::read_mapping(&found)? {
                 values.extend(["--set".to_owned(), format!("{name}={}", as_set(&name, value)?)]);
             }
         }

@@ -75,6 +75,12 @@ impl Beside {
         if there { Ok(()) } else { Err(Error::new(Kind::Missing, format!("there is no file `{}`", self.name_of(path)))) }
     }
 
+    /// Whether the playbook's archive has a file of this name.
+    #[must_use]
+    pub fn is_in_archive(&self, path: &Path) -> bool {
+        matches!(self, Self::Archive(_)) && self.has(path)
+    }
+
     /// Whether there is a file of this name.
     #[must_use]
     pub fn has(&self, path: &Path) -> bool {
