@@ -168,10 +168,8 @@ fn what_dnf_does_not_have_is_named_after_a_second_look() {
             .program_ends("dnf", 1, "", "Error: Unable to find a match\n")
             .program("dnf --quiet --cacheonly", offered)
             .program(
-                &format!(
-                    "dnf --quiet --cacheonly --disableplugin=versionlock repoquery --available --queryformat \
-                %{{name}}\\t%{{epoch}}\\t%{{version}}\\t%{{release}}\\n --whatprovides"
-                ),
+                "dnf --quiet --cacheonly --disableplugin=versionlock repoquery --available --queryformat \
+                %{name}\\t%{epoch}\\t%{version}\\t%{release}\\n --whatprovides",
                 "",
             );
         let wanted = step(&format!("names: ['{asked}']"));
