@@ -59,6 +59,14 @@ pub struct Record {
     pub events: Vec<Stamped>,
 }
 
+/// What a new run is called. Sorts by time; two runs in one millisecond differ all the same.
+#[must_use]
+pub fn new_id() -> String {
+    let now = jiff::Timestamp::now();
+    let millisecond = now.as_millisecond().rem_euclid(1000);
+    format!("{}{millisecond:03}Z-{:04x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u16>())
+}
+
 impl Record {
     /// Reads the lines of a record. What is torn is left out; without a whole header there is no record.
     #[must_use]

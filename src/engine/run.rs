@@ -82,7 +82,7 @@ fn run_once(
     let loaded = load(&options.location, &options.overrides);
     let surroundings = asking.join().map_err(|_| Error::new(Kind::Bug, "asking about the instance failed"))??;
     let line = if options.dry_run { None } else { duty::line(aws, surroundings.instance.as_ref(), &state)? };
-    let id = run_id();
+    let id = record::new_id();
     let decides = options.trigger == Trigger::Boot && !options.dry_run;
     let playbook = match loaded {
         Ok(playbook) => playbook,
@@ -390,23 +390,4 @@ fn ask_beside(options: &RunOptions, runtime: tokio::runtime::Handle) -> std::thr
 pub fn network_threads() -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).thread_name("network").enable_all().build().doing(|| "starting the network threads".to_owned())
-}
-
-/// Sorts by time; two runs in one millisecond differ all the same.
-fn run_id() -> String {
-    let now = jiff::Timestamp::now();
-    let millisecond = now.as_millisecond().rem_euclid(1000);
-    format!("{}{millisecond:03}Z-{:04x}", now.strftime("%Y%m%dT%H%M%S"), rand::random::<u16>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn run_ids_sort_by_time() {
-        let first = run_id();
-        std::thread::sleep(Duration::from_millis(2));
-        assert!(first < run_id());
-    }
 }

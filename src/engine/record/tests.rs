@@ -110,3 +110,10 @@ fn the_oldest_records_go_whatever_the_clock_said() {
     let kept: Vec<String> = all(&state).unwrap().into_iter().map(|record| record.header.run).collect();
     assert_eq!((kept.len(), kept.first().map(String::as_str), kept.last().map(String::as_str)), (KEPT, Some("29"), Some("10")));
 }
+
+#[test]
+fn run_ids_sort_by_time() {
+    let first = new_id();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert!(first < new_id());
+}
