@@ -15,6 +15,7 @@ use crate::engine::environment::Surroundings;
 use crate::engine::run::network_threads;
 use crate::error::{Error, Kind, Result};
 use crate::host::aws::{Permission, Place, SecretSource};
+use crate::host::instance::os_values;
 use crate::lifecycle::permissions;
 use crate::playbook::{InstanceValues, Location, Playbook, Scope, Wanted};
 use document::Document;
@@ -22,7 +23,9 @@ use document::Document;
 /// Stand-ins that are valid in every name, until what they stand for is filled in.
 const REGION: &str = "placeholder-region";
 const ACCOUNT: &str = "placeholder-account";
-/// For what differs from instance to instance.
+/// Expressions choose by them, so each is tried.
+const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
+/// For what else differs from instance to instance.
 const ANYTHING: &str = "placeholder-anything";
 
 /// What fetching secrets is called, by action.
@@ -90,23 +93,36 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What expressions know of instances: what they have in common.
-fn values(arguments: &Arguments) -> Result<InstanceValues> {
+/// What expressions know of instances: what they have in common, for each architecture there is.
+fn values(arguments: &Arguments) -> Result<Vec<InstanceValues>> {
     if let Some(path) = &arguments.facts {
-        return Ok(Surroundings::discover(network_threads()?.handle(), Some(path), true)?.values);
+        return Ok(vec![Surroundings::discover(network_threads()?.handle(), Some(path), true)?.values]);
     }
-    let instance = json!({
-        "id": ANYTHING, "type": ANYTHING, "region": REGION, "az": ANYTHING, "account": ACCOUNT, "local_ip": ANYTHING,
-        "lifecycle": { "warming": false },
-    });
-    let os = json!({ "id": ANYTHING, "version": ANYTHING, "codename": ANYTHING, "arch": ANYTHING, "hostname": ANYTHING });
-    Ok(InstanceValues { instance: Some(instance), os })
+    let of = |arch: &str| {
+        let mut os = os_values();
+        // What is counted stays a number: this machine's.
+        for (name, value) in
+            [("id", ANYTHING), ("version", ANYTHING), ("codename", ANYTHING), ("hostname", ANYTHING), ("arch", arch)]
+        {
+            if let Some(os) = os.as_object_mut() {
+                os.insert(name.to_owned(), value.into());
+            }
+        }
+        let instance = json!({
+            "id": ANYTHING, "type": ANYTHING, "region": REGION, "az": ANYTHING, "account": ACCOUNT, "local_ip": ANYTHING,
+            "lifecycle": { "warming": false },
+        });
+        InstanceValues { instance: Some(instance), os }
+    };
+    Ok(ARCHITECTURES.map(of).to_vec())
 }
 
 /// The document, and what it does not say.
-fn policy(arguments: &Arguments, playbook: &Playbook, values: InstanceValues) -> Result<(Document, Vec<String>)> {
+fn policy(arguments: &Arguments, playbook: &Playbook, values: Vec<InstanceValues>) -> Result<(Document, Vec<String>)> {
     let place = Place { partition: arguments.partition.clone(), region: REGION.to_owned(), account: ACCOUNT.to_owned() };
-    let scope = Scope { name: playbook.name.clone(), vars: playbook.vars.clone(), values, ..Scope::default() };
+    let of = |values| Scope { name: playbook.name.clone(), vars: playbook.vars.clone(), values, ..Scope::default() };
+    let scopes: Vec<Scope> = values.into_iter().map(of).collect();
+    let scope = scopes.first().cloned().unwrap_or_default();
     let mut document = Document::new(place);
     let mut notes = Vec::new();
     if let Some(Binary::Object { bucket, key }) = &arguments.binary {
@@ -119,17 +135,20 @@ fn policy(arguments: &Arguments, playbook: &Playbook, values: InstanceValues) ->
         document.allow(purpose, secrets.iter().filter(|permission| permission.action == action).cloned());
     }
     let mut steps = Vec::new();
-    for entry in &playbook.entries {
+    for (entry, scope) in playbook.entries.iter().flat_map(|entry| scopes.iter().map(move |scope| (entry, scope))) {
         // What is skipped here may be wanted where the instance differs.
         let differs = |when: &str| ["os.", "instance.", "steps."].iter().any(|name| when.contains(name));
-        if matches!(entry.is_wanted(&scope), Ok(Wanted::No(when)) if !differs(&when)) {
+        if matches!(entry.is_wanted(scope), Ok(Wanted::No(when)) if !differs(&when)) {
             continue;
         }
-        match entry.permissions(&scope)? {
-            Some(permissions) => steps.extend(permissions),
-            None => notes.push(format!("what step {} `{}` asks AWS for depends on the run; add it", entry.number, entry.label)),
+        match entry.permissions(scope) {
+            Ok(Some(permissions)) => steps.extend(permissions),
+            Ok(None) | Err(_) => {
+                notes.push(format!("what step {} `{}` asks AWS for depends on the run; add it", entry.number, entry.label))
+            }
         }
     }
+    notes.dedup();
     document.allow("Steps", steps);
     if let Some(logs) = playbook.logs(&scope).map_err(|error| error.hint("give `--facts FILE` of an instance"))? {
         document.allow("WriteLogs", logs.permissions_to_write());

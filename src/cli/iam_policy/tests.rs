@@ -52,7 +52,11 @@ fn every_part_of_a_playbook_has_its_statement() {
         ("ReadParametersBelow", "ssm:GetParametersByPath", format!("{parameter}/shop/prod")),
         ("ReadManagedSecrets", "secretsmanager:GetSecretValue", secret.to_owned()),
         ("ReadSecretObjects", "s3:GetObject", "arn:aws:s3:::keys/tls.pem".to_owned()),
-        ("Steps", "s3:GetObject", "arn:aws:s3:::tools/other arn:aws:s3:::tools/placeholder-anything/tool".to_owned()),
+        (
+            "Steps",
+            "s3:GetObject",
+            "arn:aws:s3:::tools/aarch64/tool arn:aws:s3:::tools/other arn:aws:s3:::tools/x86_64/tool".to_owned(),
+        ),
         ("WriteLogs", "logs:CreateLogStream logs:PutLogEvents", both.clone()),
         ("MakeLogGroups", "logs:CreateLogGroup", both.clone()),
         ("KeepLogs", "logs:PutRetentionPolicy", both),

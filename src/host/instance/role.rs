@@ -54,7 +54,7 @@ impl Instance {
     ///
     /// # Errors
     /// When it does not answer.
-    pub fn answers_without_token(&self) -> Result<bool> {
-        self.imds.within(ANSWERS_WITHIN, self.imds.answers_without_token("latest/meta-data/instance-id"))
+    pub fn answers_without_token(&self, limit: Duration) -> Result<bool> {
+        self.imds.within(limit, self.imds.answers_without_token("latest/meta-data/instance-id"))
     }
 }
