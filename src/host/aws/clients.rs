@@ -33,6 +33,8 @@ pub(super) struct Clients {
     pub(super) objects: aws_sdk_s3::Client,
     pub(super) groups: aws_sdk_autoscaling::Client,
     pub(super) logs: aws_sdk_cloudwatchlogs::Client,
+    /// They took the place of some whose credentials were refused.
+    pub(super) is_renewed: bool,
     config: SdkConfig,
 }
 
@@ -136,13 +138,15 @@ impl Clients {
             objects: aws_sdk_s3::Client::from_conf(objects),
             groups: aws_sdk_autoscaling::Client::new(&config),
             logs: aws_sdk_cloudwatchlogs::Client::from_conf(logs),
+            is_renewed: false,
             config,
         }
     }
 
     /// The same, which have not been given any credentials yet. Connections are kept.
     pub(super) fn with_new_credentials(&self) -> Self {
-        Self::new(self.config.to_builder().identity_cache(identity_cache()).build())
+        let renewed = Self::new(self.config.to_builder().identity_cache(identity_cache()).build());
+        Self { is_renewed: true, ..renewed }
     }
 }
 

@@ -160,8 +160,10 @@ impl Aws {
                 None => attempt(&clients).await,
             }
         });
-        if let Err(Refusal { class: Class::Credentials | Class::Denied, .. }) = &answer {
-            self.renew_credentials(&clients);
+        match &answer {
+            Err(Refusal { class: Class::Credentials, .. }) if clients.is_renewed => self.begin_anew(&clients),
+            Err(Refusal { class: Class::Credentials | Class::Denied, .. }) => self.renew_credentials(&clients),
+            _ => {}
         }
         answer
     }

@@ -104,9 +104,19 @@ impl Aws {
 
     /// Forgets the credentials with which these clients signed, unless somebody else was faster.
     fn renew_credentials(&self, refused: &Arc<Clients>) {
+        self.replace(refused, || Some(Arc::new(refused.with_new_credentials())));
+    }
+
+    /// Begins anew, as new credentials were refused as well: where the clock was set back, the token for the metadata service has
+    /// run out there and not here, and nothing new is had with it.
+    fn begin_anew(&self, refused: &Arc<Clients>) {
+        self.replace(refused, || None);
+    }
+
+    fn replace(&self, known: &Arc<Clients>, by: impl FnOnce() -> Option<Arc<Clients>>) {
         let mut held = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
-            *held = Some(Arc::new(refused.with_new_credentials()));
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, known)) {
+            *held = by();
         }
     }
 }

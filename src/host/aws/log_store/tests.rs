@@ -130,6 +130,17 @@ fn a_busy_service_may_ask_for_a_pause() {
 }
 
 #[test]
+fn where_new_credentials_are_refused_as_well_everything_begins_anew() {
+    let expired = ("400 No", r#"{"__type":"ExpiredTokenException","message":"expired"}"#);
+    let rig = rig(vec![expired, expired]);
+    let has_clients = || rig.aws.clients.lock().unwrap().is_some();
+    assert_eq!(rig.aws.put(&body()).unwrap_err().class, Class::Credentials);
+    assert!(has_clients(), "the connections are kept");
+    assert_eq!(rig.aws.put(&body()).unwrap_err().class, Class::Credentials);
+    assert!(!has_clients());
+}
+
+#[test]
 fn refused_credentials_are_asked_for_again() {
     let rig =
         rig(vec![("400 No", r#"{"__type":"ExpiredTokenException","message":"expired"}"#), ("200 OK", "{}"), ("200 OK", "{}")]);
