@@ -20,9 +20,11 @@ pub const PREVIOUS: &str = "state.prev.json";
 const VERSION: u32 = 1;
 /// How often it goes to the disk for good, at most.
 const LASTING_EVERY: Duration = Duration::from_secs(1);
-/// How often it is written at all, at most; and no more than this part of the time is spent on it.
+/// How often it is written at all, at most; and no more than this part of the time is spent on it, as long as that does not
+/// put it off for so long that a kill would have more sent twice than what was on its way.
 const EVERY: Duration = Duration::from_millis(5);
 const SHARE: u32 = 20;
+const LONGEST: Duration = Duration::from_millis(25);
 /// The complaint about the disk.
 const ABOUT: &str = "places";
 
@@ -76,7 +78,7 @@ impl PlaceRecord {
             if self.put(&places(), false) {
                 self.written = Some(change);
             }
-            self.next = Some(now + EVERY.max(began.elapsed() * SHARE));
+            self.next = Some(now + (began.elapsed() * SHARE).clamp(EVERY, LONGEST));
         }
     }
 

@@ -14,10 +14,10 @@ from shipper.sink import Sink
 
 # `MemoryMax=` of the service: beyond it, the kernel would kill.
 MEMORY = 64.0
-# Lines of one full request, and requests on their way at the same time.
-BATCH, SENDERS = 1_048_576 // (199 + 26), 4
-# What a kill may send twice: what is on its way, and one request whose record was being written.
-IN_FLIGHT = (SENDERS + 1) * BATCH
+# Lines of one full request.
+BATCH = 1_048_576 // (199 + 26)
+# What a kill may send twice: the six requests that memory holds, and four that were answered while the record was being written.
+IN_FLIGHT = (6 + 4) * BATCH
 # Longer than the shipper leaves folders alone: what it will find again, it has found by then.
 RESCAN = 11
 

@@ -15,7 +15,7 @@ BACKLOG = 25_000
 def die(rig, log, times: int, seed: int) -> str:
     """Dies so often, in every way by turns, while lines are written and the log is rotated. How it went."""
     dice = random.Random(seed)
-    struck, most, before = dict.fromkeys(WAYS, 0), 0, 0
+    struck, twice = dict.fromkeys(WAYS, 0), [0]
     for number in range(times):
         came = rig.sink.source("a")
         missing = BACKLOG - (log.written - came["came"])
@@ -25,9 +25,9 @@ def die(rig, log, times: int, seed: int) -> str:
             log.rename()
         way = WAYS[number % len(WAYS)]
         struck[way] += way(rig, dice)
-        twice = rig.sink.source("a")["duplicates"]
-        most, before = max(most, twice - before), twice
+        twice.append(rig.sink.source("a")["duplicates"])
     assert all(hits > times // len(WAYS) // 2 for hits in struck.values()), f"a way to die that hardly ever strikes shows nothing: {struck}"
+    most = max(after - before for before, after in zip(twice, twice[1:]))
     assert most <= IN_FLIGHT, f"seed {seed}: {most} lines twice after one kill"
     ways = ", ".join(f"{hits} {way.__name__.replace('_', ' ')}" for way, hits in struck.items())
     return f"{ways}; at most {most:,} twice after one; seed {seed}"
