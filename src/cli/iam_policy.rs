@@ -144,7 +144,7 @@ fn policy(arguments: &Arguments, playbook: &Playbook, values: Vec<InstanceValues
         match entry.permissions(scope) {
             Ok(Some(permissions)) => steps.extend(permissions),
             Ok(None) | Err(_) => {
-                notes.push(format!("what step {} `{}` asks AWS for depends on the run; add it", entry.number, entry.label))
+                notes.push(format!("what step {} `{}` asks AWS for depends on the run; add it", entry.number, entry.label));
             }
         }
     }
