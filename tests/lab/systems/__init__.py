@@ -3,7 +3,7 @@
     system.py    a system as its team has it in AWS: parameters, objects, group, hook, repositories
     booted.py    its instance: a dry-run on a twin, the boot, and later runs
     laws.py      what is true of every one: the dry-run told the truth, the second run has nothing to do, the policy is enough
-    client.py    somebody outside who asks all along, and counts what was no answer
+    poller.py    a client that asks all along while something changes
     gallery.py   what was measured, and the table made from it: `tests/lab/python -m systems.gallery`
 
 A test file makes a `System`, boots it in a fixture of module scope, and adds what only this system has:

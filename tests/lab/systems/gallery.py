@@ -4,14 +4,17 @@
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Dict, List
 
 from instance import paths
 
+from .system import System
+
 README = paths.REPOSITORY / "playbooks" / "README.md"
 _BEGIN, _END = "<!-- measured: ", "<!-- end of what was measured -->"
-_HEAD = ["| system | steps | power-on to healthy | second run | no answer while it changes |", "|---|---:|---:|---:|---:|"]
+_HEAD = ["| system | steps | load | power-on to healthy | second run | errors while a revision changes |", "|---|---:|---:|---:|---:|---:|"]
 
 
 def record(name: str, **measured: float) -> None:
@@ -19,6 +22,9 @@ def record(name: str, **measured: float) -> None:
     _folder().mkdir(parents=True, exist_ok=True)
     path = _folder() / f"{name}.json"
     known = json.loads(path.read_text()) if path.exists() else {}
+    if "healthy" in measured:
+        # Of the last five minutes: how many wanted a core meanwhile.
+        measured["load"] = os.getloadavg()[1]
     path.write_text(json.dumps({**known, **measured}))
 
 
@@ -37,7 +43,7 @@ def rewritten(text: str) -> str:
     known = rows(text)
     for path in sorted(_folder().glob("*.json")):
         measured = json.loads(path.read_text())
-        if {"steps", "healthy", "again"} <= set(measured):
+        if {"healthy", "again"} <= set(measured):
             known[Path(path.stem).stem] = _row(path.stem, measured)
     lines: List[str] = [*_HEAD, *(known[name] for name in sorted(known))]
     return head + mark + note + "\n\n" + "\n".join(lines) + "\n\n" + _END + table.partition(_END)[2]
@@ -45,8 +51,13 @@ def rewritten(text: str) -> str:
 
 def _row(name: str, measured: Dict[str, float]) -> str:
     link = f"[{Path(name).stem}]({name}{'' if name.endswith('.yaml') else '/playbook.yaml'})"
+    load = f"{measured['load']:.0f}" if "load" in measured else "–"
     errors = f"{measured['errors']:.1f} s" if "errors" in measured else "–"
-    return f"| {link} | {measured['steps']} | {measured['healthy']:.0f} s | {measured['again']:.1f} s | {errors} |"
+    return f"| {link} | {_steps(name)} | {load} | {measured['healthy']:.0f} s | {measured['again']:.1f} s | {errors} |"
+
+
+def _steps(name: str) -> int:
+    return len(System(name).document["steps"])
 
 
 def _folder() -> Path:

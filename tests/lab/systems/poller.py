@@ -15,7 +15,7 @@ import http.client, json, sys, time
 host, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 while True:
     at, said, status = time.time(), "", 0
-    connection = http.client.HTTPConnection(host, port, timeout=20)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -8,7 +8,7 @@ from instance import paths
 
 from . import gallery, laws
 from .booted import boot, changed
-from .client import Client
+from .poller import Poller
 from .system import System
 
 pytestmark = pytest.mark.full
@@ -119,12 +119,12 @@ def test_the_timer_repairs_what_drifted_and_leaves_the_revision(web, second_revi
 
 def test_a_new_commit_takes_over_and_nobody_is_refused(web, second_revision):
     assert web.dry_run().endings["code"] == "would_change"
-    with web.restarts(*UNITS) as restarted, Client(f"http://{web.machine.address}:8080/health") as client:
+    with web.restarts(*UNITS) as restarted, Poller(web.lab.network, web.machine.address, 8080, "/health") as client:
         run = web.run()
     assert run.code == 0 and restarted == set(), (run, restarted)
     assert changed(run) - {HEALTH} == {"code", "app"}, run
-    assert client.answered and client.refused == 0, client.seconds
-    gallery.record("anb-web", errors=client.seconds)
+    assert client.answers and client.failed == [], client.failed[:3]
+    gallery.record("anb-web", errors=client.first_to_last_failure())
     assert json.loads(web.get("http://localhost:8080/health"))["revision"] == "2"
 
 

@@ -7,7 +7,7 @@ import pytest
 from instance import bootstrap, paths
 from scenario import until
 
-from . import laws, node
+from . import gallery, laws, node
 from .booted import boot, changed
 from .poller import Poller
 from .system import System
@@ -123,6 +123,7 @@ def test_a_new_commit_takes_over_without_an_error(api, tmp_path):
         until(lambda: health(api)["commit"] == new, 30, "traffic on the new release")
     assert run.code == 0, run
     assert client.failed == [], client.failed[:3]
+    gallery.record("ecobeat-api", errors=client.first_to_last_failure())
     seen = [json.loads(answer["said"])["commit"] for answer in client.answers]
     assert len(seen) > 20 and seen[0] == old and seen[-1] == new and set(seen) == {old, new}
     # The old one answered until the new one had been healthy for a while.
