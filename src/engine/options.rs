@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::environment::Looks;
 use crate::playbook::{Location, Overrides};
 
 /// Who started the run.
@@ -51,4 +52,16 @@ pub struct RunOptions {
     pub facts: Option<PathBuf>,
     /// Stands in for what AWS keeps.
     pub secrets_from: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// How far the run may look into what AWS keeps.
+    #[must_use]
+    pub fn looks(&self) -> Looks {
+        match (self.dry_run, self.online) {
+            (false, _) => Looks::Reads,
+            (true, true) => Looks::Asks,
+            (true, false) => Looks::Guesses,
+        }
+    }
 }

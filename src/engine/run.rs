@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::duty::{Duty, Terms};
-use super::environment::{Looks, Surroundings, fetch_secrets, too_short_to_search};
+use super::environment::{Surroundings, fetch_secrets, too_short_to_search};
 use super::event::{Event, Failure, Listener, Teller};
 use super::horizon::Horizon;
 use super::job::EntryJob;
@@ -326,12 +326,7 @@ impl Run<'_> {
     fn walk(&self, playbook: Playbook, mut scope: Scope) -> Result<Vec<Report>> {
         let given = self.options.secrets_from.as_deref();
         let aws = self.aws.until(self.horizon.deadline());
-        let looks = match (self.options.dry_run, self.options.online) {
-            (false, _) => Looks::Reads,
-            (true, true) => Looks::Asks,
-            (true, false) => Looks::Guesses,
-        };
-        scope.secrets = fetch_secrets(&playbook, &scope, &aws, given, looks, &self.teller)?;
+        scope.secrets = fetch_secrets(&playbook, &scope, &aws, given, self.options.looks(), &self.teller)?;
         self.shipping.get().inspect(|shipping| shipping.secrets_are_known());
         if let Some(said) = scope.secrets.as_ref().and_then(too_short_to_search) {
             self.teller.notice(said);

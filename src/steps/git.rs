@@ -28,7 +28,7 @@ use crate::step::{Finding, Outputs, Step, Thing, Touches, Value};
 /// With `releases`, each revision is checked out afresh into `releases/<commit>` below `path`, whole or not at all, and the link
 /// `current` is switched to it atomically. `steps.<id>.release` is that directory, `steps.<id>.path` the link. A `health` step
 /// with `rollback: <id>` goes back to the last healthy release when a new one fails; a revision that failed stays away until the
-/// branch moves.
+/// branch moves. What belongs to a revision, such as a virtual environment, goes into its release, so that it goes back with it.
 ///
 /// ```yaml
 /// - id: code

@@ -93,7 +93,8 @@ impl Git {
         let mut finding = Finding::done();
         finding.unknown.clone_from(&wanted.unknown);
         finding.notice.clone_from(&wanted.notice);
-        if let (true, Some(stays), Some(latest)) = (facts.stays_on_revision(), &wanted.commit, &wanted.latest) {
+        if let (Some(stays), Some(latest)) = (&wanted.commit, &wanted.latest) {
+            // It stays because it may not move, or because the newer one failed: drift in either case.
             finding.behind = self.behind(stays, latest);
         }
         let mut links =

@@ -4,7 +4,7 @@ export GIT_AUTHOR_DATE="2026-01-01T00:00:00Z" GIT_COMMITTER_DATE="2026-01-01T00:
 git init -q -b main work
 cd work
 cat > serve.py <<'PYTHON'
-import http.server, os, socketserver
+import http.server, os, socket, socketserver
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -16,7 +16,10 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 socketserver.TCPServer.allow_reuse_address = True
-socketserver.TCPServer(("127.0.0.1", int(os.environ.get("PORT", 8000))), Answer).serve_forever()
+server = socketserver.TCPServer(("127.0.0.1", int(os.environ.get("PORT", 8000))), Answer)
+# Its start is over when it answers, so that no test depends on how long that takes.
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
 PYTHON
 git add .
 git commit -q -m "it answers"

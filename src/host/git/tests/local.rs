@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Project, bring_as, git, has};
+use super::{Project, access, bring_as, git, has};
 use crate::error::Kind;
 use crate::host::git::look::{Place, look};
 use crate::host::git::mark::Mark;
+use crate::host::git::releases::{self, Releases};
 
 #[test]
 fn a_checkout_follows_branch_tag_and_commit() {
@@ -192,6 +193,28 @@ fn submodules_follow_the_commit() {
     bring_as(&wish).unwrap();
     assert_eq!(fs::read_to_string(project.tree().join("vendor/lib/lib.txt")).unwrap(), "2\n");
     assert!(project.checkout().stale_submodules.is_empty());
+}
+
+#[test]
+fn a_release_is_a_checkout_that_git_itself_finds_no_fault_with() {
+    if !has(&["git"]) {
+        return;
+    }
+    let (project, library) = (Project::new(), Project::new());
+    git(&project.work(), &["submodule", "--quiet", "add", library.bare().to_str().unwrap(), "vendor/lib"]);
+    project.commit("uses.txt", "lib\n");
+    project.push();
+    let wish = crate::host::git::Wish { submodules: true, release: true, ..project.wish(Some("main")) };
+    let made = releases::make(&wish, &access(&wish)).unwrap();
+    // It was made under another name, which nothing in it remembers.
+    let release = project.tree().join("releases").join(&made.commit);
+    assert!(release.join("vendor/lib/one.txt").exists());
+    assert_eq!(git(&release, &["status", "--porcelain", "--branch"]), "## main...origin/main");
+    assert_eq!(git(&release.join("vendor/lib"), &["status", "--porcelain"]), "");
+    let found = Releases::look(&project.tree()).unwrap();
+    assert_eq!((found.commits.as_slice(), found.leftovers.len()), ([made.commit.clone()].as_slice(), 0));
+    releases::remove(&project.tree(), &found.commits).unwrap();
+    assert_eq!(Releases::look(&project.tree()).unwrap(), Releases::default());
 }
 
 #[test]

@@ -46,8 +46,13 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
 
 /// Brings a checkout of a repository on this machine to where the wish says.
 pub fn bring_as(wish: &Wish) -> Result<Resolved> {
+    bring(wish, &access(wish))
+}
+
+/// A minute's access to where the wish comes from.
+pub fn access(wish: &Wish) -> Arc<Access> {
     let address: Address = wish.url.parse().unwrap();
-    bring(wish, &Arc::new(Access::new(address, Duration::from_mins(1))?))
+    Arc::new(Access::new(address, Duration::from_mins(1)).unwrap())
 }
 
 /// A project with history, and the bare repository it is pushed to.
