@@ -113,11 +113,11 @@ fn meaning(line: &Line, hook: &Hook, limit: Instant) -> Result<Option<Told>> {
     if state.contains("Terminat") {
         return Ok(Some(Told::BeingReplaced { state }));
     }
-    let known: Vec<String> =
-        line.retry.run(limit, || line.service.launch_hooks(&hook.group))?.into_iter().map(|hook| hook.name).collect();
     if state == "Pending" || state == "Warmed:Pending" {
         return Ok(None);
     }
+    let known: Vec<String> =
+        line.retry.run(limit, || line.service.launch_hooks(&hook.group))?.into_iter().map(|hook| hook.name).collect();
     if known.contains(&hook.name) { Ok(Some(Told::AlreadyAnswered { state })) } else { Ok(Some(Told::NoSuchHook { known })) }
 }
 
