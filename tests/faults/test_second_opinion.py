@@ -18,6 +18,7 @@ def test_the_simulator_has_it_as_it_was_written(rig, aws):
         {"file": f"{rig.files}/plain.log"},
         {"file": f"{rig.files}/timed.log", "stream": "timed", "timestamp": {"format": "rfc3339"}},
         {"file": f"{rig.files}/other.log", "group": "faults/other", "stream": "other", "retention": "3d"},
+        tags={"team": "faults"},
     )
     rig.process.environment.update({"AWS_ENDPOINT_URL": aws.aws_url})
     now = int(time.time())
@@ -47,5 +48,6 @@ def test_the_simulator_has_it_as_it_was_written(rig, aws):
     groups = aws.log_groups()
     assert (groups[rig.group]["retention"], groups["faults/other"]["retention"]) == (7, 3)
     assert aws.journal(action="Describe*") == []
+    assert aws.boto("logs").list_tags_log_group(logGroupName="faults/other")["tags"] == {"team": "faults"}
     rig._look_at_memory()
-    rig.record(Row("a second opinion (moto)", 3006, 0, 0, 0, rig.peak, "order, streams, times, retentions; no Describe"))
+    rig.record(Row("a second opinion (moto)", 3006, 0, 0, 0, rig.peak, "order, streams, times, retentions, tags; no Describe"))
