@@ -8,10 +8,11 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, RenameFlags, openat, renameat, renameat2};
+use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, futimens, mkdirat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, symlinkat};
+use rustix::fs::{RenameFlags, renameat_with};
 
 use super::change::{is_ours, sync, temporary_name};
 use super::list::names;
@@ -124,7 +125,8 @@ impl NewFolder {
         if self.place.entry()?.is_none() {
             renameat(directory, self.name.as_os_str(), directory, real)?;
         } else {
-            let exchanged = renameat2(directory, self.name.as_os_str(), directory, real, RenameFlags::RENAME_EXCHANGE);
+            // nix knows this call with glibc only.
+            let exchanged = renameat_with(directory, &self.name, directory, real, RenameFlags::EXCHANGE);
             if exchanged.is_err() {
                 let aside = temporary_name(real);
                 renameat(directory, real, directory, aside.as_os_str())?;
