@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context as _, Result};
 
+/// What stands between the name of a record and the number of the process that writes it anew.
+const TEMPORARY: &str = ".new-";
 /// What starts the name of state that belongs to another instance.
 const SET_ASIDE: &str = "set-aside-";
 /// Stays where it is when state is set aside: somebody may wait for it.
@@ -96,6 +98,15 @@ impl StateFolder {
         Ok(names)
     }
 
+    /// Removes what processes left that were killed while they wrote this record. Only for the one who writes it.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or such a file not be removed.
+    pub fn sweep(&self, record: &str) -> Result<()> {
+        let left = |name: &&String| name.strip_prefix(record).is_some_and(|rest| rest.starts_with(TEMPORARY));
+        self.names("")?.iter().filter(left).try_for_each(|name| self.remove(name))
+    }
+
     /// Opens a record to which lines are appended. A torn last line, left by a crash, is cut off first.
     ///
     /// # Errors
@@ -179,7 +190,7 @@ impl Lines {
 
 fn replace(path: &Path, content: &[u8], lasting: bool) -> std::io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
+    name.push(format!("{TEMPORARY}{}", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = || {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
@@ -230,6 +241,16 @@ mod tests {
         assert_eq!(state.names("runs").unwrap(), ["a"], "no temporary file is left");
         let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(state.path().join("runs/a")), mode(state.path().to_owned())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept_away() {
+        let (_outer, state) = folder();
+        state.write("state.json", b"whole").unwrap();
+        std::fs::write(state.path().join("state.json.new-7"), b"ha").unwrap();
+        std::fs::write(state.path().join("config.json.new-8"), b"ha").unwrap();
+        state.sweep("state.json").unwrap();
+        assert_eq!(state.names("").unwrap(), ["config.json.new-8", "state.json"], "others may be writing theirs");
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl PlaceRecord {
     pub fn read<P: DeserializeOwned + Default>(&self) -> P {
         let mut damage = Vec::new();
         for name in [RECORD, PREVIOUS] {
+            // What cannot be swept away is in nobody's way.
+            let _ = self.state.sweep(name);
             match self.state.read(name).and_then(|content| content.map(|content| parse(&content)).transpose()) {
                 Ok(Some(places)) => {
                     if let Some(damage) = damage.first() {
