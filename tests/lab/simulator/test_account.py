@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -16,16 +15,9 @@ from . import s1
 from .client import ControlError, Simulator
 
 
-def test_it_starts_quickly_and_says_ready(tmp_path):
-    def children():
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    before = children()
+def test_it_says_ready(tmp_path):
     with Simulator.start(journal=tmp_path / "j") as simulator:
         assert simulator._call("GET", "health") == {"ready": True}
-    # CPU time, so that a busy machine does not fail it.
-    assert children() - before < 3
 
 
 def test_it_refuses_another_moto():
