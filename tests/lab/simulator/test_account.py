@@ -132,9 +132,6 @@ def test_many_callers_at_once(aws):
         event = {"timestamp": int(time.time() * 1000), "message": str(number)}
         logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[event])
 
-    started = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(200)))
-    elapsed = time.monotonic() - started
     assert sorted(int(e["message"]) for e in aws.logs("g", "s")) == list(range(200))
-    assert elapsed < 20, f"400 requests took {elapsed:.1f} s"
