@@ -193,6 +193,11 @@ def client(shop, path):
     return Poller(shop.lab.network, shop.machine.address, 8080, path)
 
 
+def test_the_policy_is_what_it_needs(shop):
+    """Before other images are asked for: what is printed is about those that the variables name."""
+    laws.the_policy_is_what_it_needs(shop)
+
+
 def test_a_new_image_restarts_its_own_container_only(shop, lab, tmp_path):
     shutil.copytree(APPS / "orders", tmp_path / "orders")
     main = tmp_path / "orders" / "main.py"
@@ -248,7 +253,3 @@ def test_a_template_that_somebody_edited_is_repaired_and_reloaded(shop):
     assert run.code == 0 and "door" in changed(run) and restarted == set(), run
     assert properties(shop, "nginx.service", "MainPID") == process
     assert "proxy_connect_timeout 2s" in shop.machine.read(template)
-
-
-def test_the_policy_is_what_it_needs(shop):
-    laws.the_policy_is_what_it_needs(shop)
