@@ -82,19 +82,31 @@ pub fn discard(staged: &Path) -> Result<(), Stop> {
 /// Makes the directory, and those above it; sets what is told on one that is there.
 pub fn make_directory(path: &Path, ids: Ids) -> Result<(), Stop> {
     let place = parent_made(path)?;
-    let entry = match place.entry()? {
-        Some(entry) if entry.kind() == SFlag::S_IFDIR => entry,
+    match place.entry()? {
+        Some(entry) if entry.kind() == SFlag::S_IFDIR => set(&entry, ids)?,
         Some(_) => return Err(Error::new(Kind::Failed, "something else stands there").into()),
-        None => {
-            // Closed until owner and mode are right.
-            make_one(&place.directory, &place.name)?;
-            let entry = place.entry()?.filter(|entry| entry.kind() == SFlag::S_IFDIR);
-            entry.ok_or_else(|| Error::new(Kind::Failed, "it vanished as soon as it was made"))?
-        }
-    };
-    set(&entry, ids)?;
+        None => make_whole_directory(&place, ids)?,
+    }
     sync(&place.directory);
     Ok(())
+}
+
+/// Makes a directory that has its owner and mode from the moment it has its name: whoever is killed meanwhile leaves none, and not
+/// one that the next run takes for somebody's wish.
+fn make_whole_directory(place: &Place, ids: Ids) -> Result<()> {
+    clear_leftovers(place);
+    let name = temporary_name(&place.name);
+    make_one(&place.directory, &name)?;
+    let made = entry_at(&place.directory, &name)
+        .and_then(|entry| {
+            let entry = entry.filter(|entry| entry.kind() == SFlag::S_IFDIR);
+            set(&entry.ok_or_else(|| Error::new(Kind::Failed, "it vanished as soon as it was made"))?, ids)
+        })
+        .and_then(|()| Ok(renameat(&place.directory, name.as_os_str(), &place.directory, place.name.as_os_str())?));
+    if made.is_err() {
+        let _ = unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::RemoveDir);
+    }
+    made
 }
 
 /// Gives what stands there another name in its directory.
@@ -166,7 +178,9 @@ fn clear_leftovers(place: &Place) {
     let Ok(mut directory) = Dir::openat(&place.directory, ".", flags, Mode::empty()) else { return };
     let names = directory.iter().filter_map(|entry| Some(OsStr::from_bytes(entry.ok()?.file_name().to_bytes()).to_owned()));
     for name in names.filter(|name| is_ours(name, &place.name)).collect::<Vec<_>>() {
-        let _ = unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        if unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::NoRemoveDir).is_err() {
+            let _ = unlinkat(&place.directory, name.as_os_str(), UnlinkatFlags::RemoveDir);
+        }
     }
 }
 
