@@ -6,7 +6,7 @@
 
 // One file per command; `terminal` is the only file that prints.
 pub mod cli;
-// Graph and scheduler, events as values, deadline, run record, lock.
+// Graph and scheduler, events as values, deadline, run record, lock; the way back to an application's last healthy release.
 pub mod engine;
 // The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
 pub mod lifecycle;
@@ -14,7 +14,7 @@ pub mod lifecycle;
 pub mod playbook;
 // One file per step type; `mod.rs` holds the table of types.
 pub mod steps;
-// The shipper: tail, journal, batch, send.
+// The shipper: files and journals to lines, lines to batches, batches to the service; what is not acknowledged is not recorded.
 pub mod logs;
 // THE CONTRACT of a step.
 pub mod step;
@@ -25,4 +25,5 @@ pub mod secret;
 // One error for the whole agent.
 pub mod error;
 
-// Deliberately absent: plugins, global state, `utils`, undo of steps, an orchestrator for many machines.
+// Deliberately absent: plugins, global state, `utils`, undo of steps (only an application's revision goes back), an orchestrator for
+// many machines.
