@@ -135,9 +135,7 @@ impl Shipping {
         });
         let (working, seeker) = (shared.clone(), Seeker { means, settings: order.settings });
         let spawned = std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
-            let link = seeker.seek();
-            working.lock(|state| state.link = link);
-            working.changed.notify_all();
+            working.found(seeker.seek());
             working.teach_until_closed();
         });
         if let Err(error) = spawned {
@@ -203,6 +201,22 @@ impl Shared {
         match link.learn(&secrets) {
             Ok(()) => self.lock(|state| state.taught = Some(secrets.len())),
             Err(error) => tracing::warn!(%error, "the secrets are not handed over"),
+        }
+    }
+
+    /// From now on this one ships; a run that has ended meanwhile leaves nobody behind.
+    fn found(&self, link: Link) {
+        let late = self.lock(|state| {
+            if state.closed {
+                Some(link)
+            } else {
+                state.link = link;
+                None
+            }
+        });
+        self.changed.notify_all();
+        if let Some(Link::Own(keeper)) = late {
+            keeper.stop(Duration::ZERO);
         }
     }
 

@@ -23,16 +23,21 @@ def traces(name):
     """Everything on this machine that would show that the lab has been there."""
     processes = [
         entry.name for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and str(paths.state(name)) in _command_line(entry)
+        if entry.name.isdigit() and f"{paths.state(name)}/" in _command_line(entry)
     ]
     return {
-        "namespaces": [line for line in run(["ip", "netns", "list"]).stdout.splitlines() if line.startswith(f"ba-{name}")],
+        "namespaces": [line for line in run(["ip", "netns", "list"]).stdout.splitlines() if _is_of(line, name)],
         "interfaces": [link for link in os.listdir("/sys/class/net") if link == f"ba-{name}"],
         "tables": [line for line in run(["nft", "list", "tables"]).stdout.splitlines() if line.endswith(f"ba-{name}")],
-        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(paths.state(name)) in line],
+        "mounts": [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"{paths.state(name)}/" in line],
         "processes": processes,
         "files": [str(paths.state(name))] if paths.state(name).exists() else [],
     }
+
+
+def _is_of(namespace, name):
+    """Of this lab or one of its machines, and not of another lab whose name begins like it."""
+    return namespace.split()[0] == f"ba-{name}" or namespace.startswith(f"ba-{name}-")
 
 
 def _command_line(entry):

@@ -86,6 +86,12 @@ fn what_a_run_said_while_nobody_could_be_reached_is_shipped_by_the_next() {
     let (shipping, _) = begin(folder.path(), "1", &notes, &redactor);
     shipping.secrets_are_known();
     shipping.line(7, "the failure record".to_owned());
+    // Two shippers on one folder are refused: the second run begins when the first has had its shipper, and has let go of it.
+    let (shared, until) = (shipping.0.as_ref().unwrap(), Instant::now() + LIMIT);
+    while shared.lock(|state| matches!(state.link, Link::Sought)) {
+        assert!(Instant::now() < until, "nobody ships");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     shipping.close(Duration::from_millis(300));
     notes.down.store(false, Ordering::SeqCst);
     let (shipping, _) = begin(folder.path(), "2", &notes, &redactor);
