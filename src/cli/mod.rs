@@ -5,6 +5,7 @@ pub mod terminal;
 pub mod check;
 mod completions;
 mod doctor;
+mod explain;
 mod facts;
 mod iam_policy;
 mod install;
@@ -41,6 +42,7 @@ enum Command {
     Check(check::CheckArguments),
     Install(install::Arguments),
     Status(status::Arguments),
+    Explain(explain::Arguments),
     UserData(user_data::Arguments),
     IamPolicy(iam_policy::Arguments),
     Doctor(doctor::Arguments),
@@ -78,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Schema(arguments) => terminal::with_streams(|out, _| arguments.run(out)),
         Command::Install(arguments) => install::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::UserData(arguments) => user_data::run(&arguments),
         Command::IamPolicy(arguments) => iam_policy::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -20,6 +20,7 @@ use crate::logs::figures::report;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  sudo agent status --json\n\n\
                         With --json: one object with `run`, `trigger`, `playbook`, `started` (milliseconds since 1970), `milliseconds`,\n\
+                        `only` (the steps that were asked for, where it was not the whole playbook),\n\
                         `outcome.is` (converged, failed, drifted, interrupted, cut_short), `steps`, `critical_path`, `failure`,\n\
                         `drift` (what a timer run found changed: `step`, `label`, `change`, `repaired`),\n\
                         `lifecycle` (what the hook was told), `notices`, `under_way` (who runs now, or null),\n\
@@ -121,13 +122,7 @@ fn is_well(status: &Status) -> bool {
 
 fn draw(status: &Status) -> String {
     let summary = &status.summary;
-    let mut text = format!(
-        "{} run of {}, playbook `{}`: {}\n",
-        summary.trigger.as_deref().unwrap_or("a"),
-        when(summary.started),
-        summary.playbook.as_deref().unwrap_or("unknown"),
-        outcome(status)
-    );
+    let mut text = format!("{}: {}\n", title(summary), outcome(summary, status.under_way.as_deref()));
     if let Some(failure) = &summary.failure {
         let _ = writeln!(text, "  it did not come to its steps: {}", failure.because.join(": "));
     }
@@ -169,8 +164,20 @@ fn drifted(held: &HeldBack) -> String {
     format!("drift: `{path}`{stays} revision `{commit}` failed at {}: {}\n", when(Some(held.at)), held.because)
 }
 
+/// Which run it is.
+pub(super) fn title(summary: &Summary) -> String {
+    let only = summary.only.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>();
+    let part = if only.is_empty() { String::new() } else { format!(", only {} of it", only.join(" and ")) };
+    format!(
+        "{} run of {}, playbook `{}`{part}",
+        summary.trigger.as_deref().unwrap_or("a"),
+        when(summary.started),
+        summary.playbook.as_deref().unwrap_or("unknown")
+    )
+}
+
 /// An instant, for a person.
-fn when(at: Option<i64>) -> String {
+pub(super) fn when(at: Option<i64>) -> String {
     let at = at.and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     at.map_or("unknown".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
@@ -185,9 +192,10 @@ fn shipped(logs: &report::Status) -> String {
     format!("logs: {behind}{trouble}\n")
 }
 
-fn outcome(status: &Status) -> String {
-    let took = seconds(status.summary.milliseconds);
-    match (&status.summary.outcome, &status.under_way) {
+/// How it went.
+pub(super) fn outcome(summary: &Summary, under_way: Option<&str>) -> String {
+    let took = seconds(summary.milliseconds);
+    match (&summary.outcome, under_way) {
         (Outcome::CutShort { because: None }, Some(who)) => format!("under way ({who})"),
         (Outcome::CutShort { because: None }, None) => "cut short; the next run finishes its work".to_owned(),
         (Outcome::CutShort { because: Some(why) }, _) => format!("cut short: {why}"),

@@ -3,7 +3,7 @@
 
 mod plan;
 mod progress;
-mod style;
+pub mod style;
 pub mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -16,6 +16,11 @@ use crate::playbook::Problems;
 use plan::Plan;
 use progress::{Progress, Screen};
 use style::Style;
+
+/// The style of what is printed as data.
+pub fn style() -> Style {
+    Style::of(&io::stdout())
+}
 
 /// Prints data. A reader that went away is no failure of ours.
 pub fn print(text: &str) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::host::traffic::Traffic;
 use crate::secret::Redactor;
 
 /// How a step ended.
@@ -50,6 +51,13 @@ pub enum Event {
         dry_run: bool,
         /// How many steps there are.
         steps: usize,
+    },
+    /// Only some steps of the playbook are carried out, with what they need; it follows the run's first word.
+    Narrowed {
+        /// The ids that were asked for.
+        only: Vec<String>,
+        /// How many steps the playbook has.
+        of: usize,
     },
     /// Something the user should know, which is no failure.
     Notice {
@@ -100,6 +108,14 @@ pub enum Event {
         attempt: u32,
         /// Why the last one failed.
         because: String,
+    },
+    /// What the machine moved, by whomever, while a step or the run was at work; said just before its last word.
+    Traffic {
+        /// The step's number; `None` for the run.
+        step: Option<usize>,
+        /// How much.
+        #[serde(flatten)]
+        moved: Traffic,
     },
     /// A step is over.
     StepFinished {
@@ -238,7 +254,7 @@ impl Event {
             }
             Self::RunFailed { reason } => reason.map_text(clean),
             Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),
-            Self::Binary { .. } => {}
+            Self::Binary { .. } | Self::Traffic { .. } | Self::Narrowed { .. } => {}
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod duty;
 pub mod environment;
 pub mod event;
+pub mod explanation;
 pub mod forecast;
 pub mod graph;
 pub mod homes;

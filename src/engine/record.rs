@@ -77,6 +77,19 @@ impl Record {
         Some(Self { header, events })
     }
 
+    /// The events of a run that somebody kept, as `agent run --json` prints them; `None` where there is none among the lines.
+    #[must_use]
+    pub fn of_events(content: &[u8]) -> Option<Self> {
+        let lines = content.split(|byte| *byte == b'\n');
+        let events: Vec<Stamped> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let run = events.iter().find_map(|stamped| match &stamped.event {
+            Event::RunStarted { run, .. } | Event::RunFinished { run, .. } => Some(run.clone()),
+            _ => None,
+        });
+        let header = Header { run: run.unwrap_or_default(), process: 0, ..Header::new("", None, "", String::new()) };
+        if events.is_empty() { None } else { Some(Self { header, events }) }
+    }
+
     /// Whether the run said its last word, or another said it in its place.
     #[must_use]
     pub fn is_finished(&self) -> bool {

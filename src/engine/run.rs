@@ -24,6 +24,7 @@ use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
 use crate::host::run_lock::RunLock;
 use crate::host::state::StateFolder;
+use crate::host::traffic::Traffic;
 use crate::host::{World, WorldOptions, process};
 use crate::lifecycle::Line;
 use crate::playbook::{Converge, Playbook, Scope};
@@ -287,6 +288,7 @@ impl Run<'_> {
             dry_run: self.only_looks,
             steps: playbook.entries.len(),
         });
+        let before = if self.only_looks { None } else { Traffic::so_far() };
         if let Some(left) = self.goes_on_with {
             self.teller.notice(reboot::goes_on(left));
         }
@@ -310,6 +312,9 @@ impl Run<'_> {
                 }
             }
         };
+        if let (Some(before), Some(after)) = (before, before.and_then(|_| Traffic::so_far())) {
+            self.teller.tell(Event::Traffic { step: None, moved: after.since(before) });
+        }
         self.teller.tell(Event::RunFinished {
             run: self.id.clone(),
             converged: tally.converged(),

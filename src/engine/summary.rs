@@ -21,6 +21,8 @@ pub struct Summary {
     pub playbook_digest: Option<String>,
     /// sha256 of the agent's binary.
     pub binary_digest: Option<String>,
+    /// The steps that were asked for, where it was not the whole playbook.
+    pub only: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// How long it took, as far as it is known.
@@ -122,6 +124,7 @@ impl Summary {
             playbook: None,
             playbook_digest: None,
             binary_digest: None,
+            only: Vec::new(),
             outcome: Outcome::CutShort { because: None },
             milliseconds: 0,
             steps: Vec::new(),
@@ -182,7 +185,12 @@ impl Summary {
                 };
             }
             Event::RunCutShort { because, .. } => self.outcome = Outcome::CutShort { because: Some(because.clone()) },
-            Event::StepWaiting { .. } | Event::Change { .. } | Event::Output { .. } | Event::StepRetried { .. } => {}
+            Event::Narrowed { only, .. } => self.only.clone_from(only),
+            Event::StepWaiting { .. }
+            | Event::Change { .. }
+            | Event::Output { .. }
+            | Event::Traffic { .. }
+            | Event::StepRetried { .. } => {}
         }
     }
 

@@ -7,6 +7,7 @@ use super::diff;
 use super::event::{Event, Teller};
 use crate::error::Error;
 use crate::host::LineSink;
+use crate::host::traffic::Traffic;
 use crate::step::AnyChange;
 
 /// The voice of one step. Clones share it.
@@ -59,6 +60,11 @@ impl Voice {
     /// Something the operator should know.
     pub fn notice(&self, text: &str) {
         self.tell(Event::Notice { text: text.to_owned() });
+    }
+
+    /// The machine moved this meanwhile.
+    pub fn moved(&self, moved: Traffic) {
+        self.tell(Event::Traffic { step: Some(self.step), moved });
     }
 
     /// It is tried again.

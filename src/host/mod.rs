@@ -45,6 +45,7 @@ pub mod starts;
 pub mod bounded_lines;
 pub mod state;
 pub mod systemd;
+pub mod traffic;
 pub mod unpacking;
 pub mod users;
 pub mod waits;

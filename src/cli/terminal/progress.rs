@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::style::{Style, Tone};
-use super::words::{ending, error, seconds, steps, tame, tone};
+use super::words::{ending, error, narrowed, seconds, steps, tame, tone};
 use crate::engine::event::{Ending, Event, Failure, Listener, Stamped};
 
 /// What turns while a step is at work.
@@ -193,6 +193,7 @@ impl State {
                 }
                 text
             }
+            Event::Narrowed { only, of } => format!("note: {}\n", tame(&narrowed(only, *of))),
             Event::Notice { text } => format!("note: {}\n", tame(text)),
             Event::Lifecycle { text } => format!("lifecycle: {}\n", tame(text)),
             Event::RunFailed { reason } => error("error", "the run did not come to its steps", reason),

@@ -45,6 +45,27 @@ pub fn seconds(milliseconds: u64) -> String {
     format!("{}m{:02}s", whole / 60, whole % 60)
 }
 
+/// That only a part of the playbook is carried out.
+pub fn narrowed(only: &[String], of: usize) -> String {
+    let ids = only.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    format!("only {ids}, with what it takes: this is a part of the playbook's {}, and no verdict comes of it", steps(of))
+}
+
+/// An amount of data as people read it: `740 B`, `12.3 MB`.
+pub fn bytes(count: u64) -> String {
+    let mut unit = (1, "B");
+    for (size, name) in [(1_000, "kB"), (1_000_000, "MB"), (1_000_000_000, "GB"), (1_000_000_000_000, "TB")] {
+        if count >= size {
+            unit = (size, name);
+        }
+    }
+    if unit.0 == 1 {
+        return format!("{count} B");
+    }
+    let tenths = u128::from(count) * 10 / u128::from(unit.0);
+    if tenths >= 1000 { format!("{} {}", tenths / 10, unit.1) } else { format!("{}.{} {}", tenths / 10, tenths % 10, unit.1) }
+}
+
 /// `1 step`, `2 steps`.
 pub fn steps(count: usize) -> String {
     format!("{count} {}", if count == 1 { "step" } else { "steps" })
@@ -142,6 +163,12 @@ mod tests {
         assert_eq!(tame("a\x1b[2J\x1b[1;31mb\x1b]0;title\x07c\x1b]8;;x\x1b\\d\x08\r\n\te\u{9b}\u{202e}"), "abcd    e");
         assert_eq!(tame("\x1b[31"), "", "a torn sequence");
         assert_eq!(tame("grüße → 你好"), "grüße → 你好");
+    }
+
+    #[test]
+    fn amounts_are_readable() {
+        let amounts = [0, 999, 1_000, 12_345_678, 123_456_789, 4_000_000_000].map(bytes);
+        assert_eq!(amounts, ["0 B", "999 B", "1.0 kB", "12.3 MB", "123 MB", "4.0 GB"]);
     }
 
     #[test]
