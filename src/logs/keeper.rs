@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::own_events;
@@ -28,9 +28,18 @@ pub struct Keeper(Arc<Shared>);
 struct Shared {
     means: Means,
     knowledge: Knowledge,
-    now: Mutex<Option<Now>>,
+    shift: Mutex<Shift>,
+    changed: Condvar,
     /// Locked.
     _held: File,
+}
+
+/// Who is at work.
+#[derive(Default)]
+struct Shift {
+    now: Option<Now>,
+    /// One ends and the next one begins.
+    changing: bool,
 }
 
 /// What is shipped now.
@@ -48,7 +57,7 @@ impl Keeper {
     /// `Locked` when somebody else ships with this state; when the lock cannot be made.
     pub fn take(means: Means, knowledge: Knowledge) -> Result<Self> {
         let held = lock(&means.state)?;
-        Ok(Self(Arc::new(Shared { means, knowledge, now: Mutex::new(None), _held: held })))
+        Ok(Self(Arc::new(Shared { means, knowledge, shift: Mutex::default(), changed: Condvar::new(), _held: held })))
     }
 
     /// What it masks.
@@ -68,7 +77,7 @@ impl Keeper {
         let waits = move || {
             let known = this.0.knowledge.wait();
             // Unless something else is shipped by now, or nothing any more.
-            if !this.now(|now| now.as_ref().is_some_and(|now| !now.whole && now.settings == settings)) {
+            if !this.shift(|shift| shift.now.as_ref().is_some_and(|now| !now.whole && now.settings == settings)) {
                 return;
             }
             if !known {
@@ -98,7 +107,7 @@ impl Keeper {
     /// A run may be waiting for a flush meanwhile: that must not keep the old pipeline at work beside the next one.
     fn end(&self, limit: Duration) {
         let by = Instant::now() + limit;
-        if let Some(before) = self.now(Option::take) {
+        if let Some(before) = self.shift(|shift| shift.now.take()) {
             let _all = before.pipeline.flush(limit);
             before.pipeline.end(by);
         }
@@ -107,27 +116,38 @@ impl Keeper {
     /// Whether it ships just this.
     #[must_use]
     pub fn ships(&self, settings: &LogSettings) -> bool {
-        self.now(|now| now.as_ref().is_some_and(|now| now.settings == *settings))
+        self.shift(|shift| shift.now.as_ref().is_some_and(|now| now.settings == *settings))
     }
 
     /// Ships what was written so far, for at most this long. Whether all of it went out.
     #[must_use]
     pub fn flush(&self, limit: Duration) -> bool {
-        match self.now(|now| now.as_ref().map(|now| (now.pipeline.clone(), now.whole))) {
-            Some((pipeline, whole)) => pipeline.flush(limit) && whole,
-            None => true,
+        let until = Instant::now() + limit;
+        // A run of a second ends in the middle of the change that its secrets brought about: nobody is at work then, and much waits.
+        let between = |shift: &mut Shift| {
+            shift.changing || shift.now.as_ref().is_some_and(|now| !now.whole) && self.0.knowledge.is_complete()
+        };
+        let shift = self.0.shift.lock().unwrap_or_else(PoisonError::into_inner);
+        let shift = self.0.changed.wait_timeout_while(shift, limit, between).unwrap_or_else(PoisonError::into_inner).0;
+        let (changing, now) = (shift.changing, shift.now.as_ref().map(|now| (now.pipeline.clone(), now.whole)));
+        drop(shift);
+        match now {
+            Some((pipeline, whole)) => pipeline.flush(until.saturating_duration_since(Instant::now())) && whole,
+            None => !changing,
         }
     }
 
     /// Removes what runs that are over said, if it has arrived.
     pub fn sweep(&self) {
-        let arrived = || self.now(|now| now.as_ref().map(|now| now.pipeline.clone())).is_some_and(|it| it.flush(ARRIVAL));
+        let pipeline = || self.shift(|shift| shift.now.as_ref().map(|now| now.pipeline.clone()));
+        let arrived = || pipeline().is_some_and(|it| it.flush(ARRIVAL));
         if let Err(error) = own_events::sweep(&self.0.means.state, arrived) {
             tracing::warn!(%error, "what runs said is not removed");
         }
     }
 
     fn begin(&self, settings: &LogSettings, whole: bool) {
+        self.shift(|shift| shift.changing = true);
         self.ship_nothing();
         let mut planned = settings.clone();
         if !whole {
@@ -137,16 +157,16 @@ impl Keeper {
         let means = self.0.means.clone();
         let stream = planned.stream.clone().unwrap_or_default();
         let started = Pipeline::start(Plan { settings: planned, stream, means: means.clone() });
-        match started {
-            Ok(pipeline) => {
-                self.now(|now| *now = Some(Now { settings: settings.clone(), whole, pipeline: Arc::new(pipeline) }));
-            }
-            Err(error) => (means.say)(&format!("no logs are shipped: {error}")),
-        }
+        let now = started
+            .map(|pipeline| Now { settings: settings.clone(), whole, pipeline: Arc::new(pipeline) })
+            .map_err(|error| (means.say)(&format!("no logs are shipped: {error}")));
+        self.shift(|shift| *shift = Shift { now: now.ok(), changing: false });
     }
 
-    fn now<T>(&self, use_it: impl FnOnce(&mut Option<Now>) -> T) -> T {
-        use_it(&mut self.0.now.lock().unwrap_or_else(PoisonError::into_inner))
+    fn shift<T>(&self, use_it: impl FnOnce(&mut Shift) -> T) -> T {
+        let used = use_it(&mut self.0.shift.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.changed.notify_all();
+        used
     }
 }
 

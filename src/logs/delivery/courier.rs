@@ -167,8 +167,8 @@ impl Courier {
         }
         let times = self.times_troubled(to);
         match self.missing.make(&*self.service, &self.pause, to) {
-            Ok(()) => {
-                self.retentions.owe(to, self.pause.now());
+            Ok(made) => {
+                self.retentions.owe(to, made, self.pause.now());
                 // Before the first events: then the service refuses those it would not keep, and they can be given another time.
                 self.pay_retention(to);
                 let wait = if times == 0 { Duration::ZERO } else { jitter(JUST_MADE.after(times)) };

@@ -13,6 +13,8 @@ use crate::logs::outbox::Destination;
 
 /// A fleet that boots at once makes its streams within this time, not in one moment.
 const SPREAD: Duration = Duration::from_secs(2);
+/// Where the group was there, its retention very likely is right: it is looked after within this time, when the fleet is at work.
+const AT_LEISURE: Duration = Duration::from_mins(15);
 /// The call that sets a retention has a small quota.
 const AGAIN: Patience = Patience { first: Duration::from_secs(2), longest: Duration::from_mins(5) };
 
@@ -24,6 +26,14 @@ pub(super) struct Missing(Mutex<HashMap<Destination, Lack>>);
 enum Lack {
     Stream,
     Group,
+    StreamOfNewGroup,
+}
+
+/// What was made, besides the stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Stream,
+    Group,
 }
 
 impl Missing {
@@ -33,26 +43,27 @@ impl Missing {
     }
 
     /// Makes the stream, and before it the group with its tags if that is missing too; from where the last try ended.
-    pub(super) fn make(&self, service: &dyn LogStore, pause: &Pause, to: &Destination) -> Told<()> {
+    pub(super) fn make(&self, service: &dyn LogStore, pause: &Pause, to: &Destination) -> Told<Made> {
         let known = self.lock().get(to).copied();
         if known.is_none() {
             self.lock().insert(to.clone(), Lack::Stream);
             pause.wait(jitter(SPREAD));
         }
         if known != Some(Lack::Group) {
+            let made = if known == Some(Lack::StreamOfNewGroup) { Made::Group } else { Made::Stream };
             match service.make_stream(&to.group, &to.stream) {
                 Err(refusal) if refusal.class == Class::Missing => self.lock().insert(to.clone(), Lack::Group),
-                made => return self.settle(to, made),
+                answer => return self.settle(to, answer.map(|()| made)),
             };
         }
         if let Err(refusal) = service.make_group(&to.group, &to.tags) {
             return self.settle(to, Err(refusal));
         }
-        self.lock().insert(to.clone(), Lack::Stream);
-        self.settle(to, service.make_stream(&to.group, &to.stream))
+        self.lock().insert(to.clone(), Lack::StreamOfNewGroup);
+        self.settle(to, service.make_stream(&to.group, &to.stream).map(|()| Made::Group))
     }
 
-    fn settle(&self, to: &Destination, made: Told<()>) -> Told<()> {
+    fn settle(&self, to: &Destination, made: Told<Made>) -> Told<Made> {
         // What it will not do is no step on a way that leads on.
         if !matches!(&made, Err(refusal) if matches!(refusal.class, Class::Busy | Class::Unreachable)) {
             self.lock().remove(to);
@@ -76,11 +87,17 @@ struct Owed {
 }
 
 impl Retentions {
-    /// A stream of this group was made. Whoever made the group may not have got as far as its retention.
-    pub(super) fn owe(&self, to: &Destination, now: Instant) {
-        if let Some(days) = to.days {
-            self.lock().insert(to.group.clone(), Owed { days, tries: 0, not_before: now });
-        }
+    /// A stream of this group was made. Whoever made the group may not have got as far as its retention, so the others see to it
+    /// too, but not all of a fleet while it boots.
+    pub(super) fn owe(&self, to: &Destination, made: Made, now: Instant) {
+        let Some(days) = to.days else { return };
+        let not_before = match made {
+            Made::Group => now,
+            Made::Stream => now + jitter(AT_LEISURE),
+        };
+        let mut owed = self.lock();
+        let at = owed.entry(to.group.clone()).or_insert(Owed { days, tries: 0, not_before });
+        at.not_before = at.not_before.min(not_before);
     }
 
     /// Sets that of the group, if it is to be set and it is time. What the service will not do is an error.

@@ -153,7 +153,16 @@ fn what_is_missing_is_made_with_all_that_belongs_to_it() {
     let rig = Rig::new(Scripted::new().with(|script| script.streams.clear()));
     rig.push(lines(1));
     assert!(rig.ship(Duration::from_secs(3)));
-    assert_eq!(rig.service.look(|script| script.calls.clone()), ["put s", "stream s", "keep 7", "put s"]);
+    assert_eq!(
+        rig.service.look(|script| script.calls.clone()),
+        ["put s", "stream s", "put s"],
+        "a fleet does not do more at once"
+    );
+    rig.service.clock.sleep(Duration::from_mins(15));
+    rig.outbox.intake(rig.source).push(NOW, "a line", 2);
+    rig.outbox.seal_all();
+    assert!(rig.ship(Duration::from_secs(3)));
+    assert_eq!(rig.service.look(|script| script.calls[3..].to_vec()), ["put s", "keep 7"], "its maker may have been lost");
 }
 
 #[test]
@@ -171,6 +180,7 @@ fn one_call_a_second_is_enough_to_make_what_is_missing() {
 #[test]
 fn a_group_does_not_lose_its_retention_to_a_busy_service_and_nothing_waits_for_it() {
     let rig = Rig::new(Scripted::new().with(|script| {
+        script.groups.clear();
         script.streams.clear();
         script.refuse.insert("keep 7".to_owned(), Class::Busy);
     }));
@@ -197,6 +207,7 @@ fn a_group_does_not_lose_its_retention_to_a_busy_service_and_nothing_waits_for_i
 #[test]
 fn a_retention_that_is_not_allowed_is_said() {
     let rig = Rig::new(Scripted::new().with(|script| {
+        script.groups.clear();
         script.streams.clear();
         script.refuse.insert("keep 7".to_owned(), Class::Denied);
     }));

@@ -84,3 +84,18 @@ fn application_logs_wait_for_the_secrets_and_what_a_run_says_does_not() {
     keeper.sweep();
     assert!(bench.means.state.names("events").unwrap().is_empty());
 }
+
+#[test]
+fn a_flush_in_the_middle_of_the_change_that_the_secrets_bring_about_waits_for_it() {
+    let bench = bench();
+    let keeper = Keeper::take(bench.means.clone(), Knowledge::new(bench.means.redactor.clone(), None)).unwrap();
+    let (events, _) = OwnEvents::begin(&bench.means.state, "run").unwrap();
+    events.push("the run begins").unwrap();
+    bench.write("the application begins\n");
+    keeper.ship(&bench.settings());
+    keeper.knowledge().learn(&[Secret::new("correct horse")]).unwrap();
+    assert!(keeper.flush(LIMIT), "all of it may go out by now");
+    let mut messages = bench.service.messages();
+    messages.sort();
+    assert_eq!(messages, ["the application begins", "the run begins"]);
+}
