@@ -1,4 +1,4 @@
-"""A day on which the log service takes nothing: its clock moves, credentials expire, files are rotated, and nothing is lost."""
+"""A day on which the log service takes nothing: its clock moves, credentials expire, logrotate rotates, and nothing is lost."""
 
 import json
 import time
@@ -22,6 +22,17 @@ logs:
     - file: /var/log/app.log
     - { unit: talker.service, stream: journal }
 steps:
+  - packages: [logrotate]
+  - file:
+      path: /etc/logrotate.d/app
+      content: |
+        /var/log/app.log {
+          rotate 7
+          compress
+          delaycompress
+          create
+          nodateext
+        }
   - file:
       path: /usr/local/bin/talker
       mode: "0755"
@@ -41,7 +52,7 @@ def test_a_day_without_the_service_loses_nothing(aws, equip):
     s1.create(aws, desired=0)
     agent = equip(group=s1.GROUP, role=s1.ROLE)
     machine = agent.machine
-    assert agent.install(PLAYBOOK).wait().code == 0
+    assert agent.install(PLAYBOOK).wait(300).code == 0
     written = 0
 
     def write(count):
@@ -63,16 +74,16 @@ def test_a_day_without_the_service_loses_nothing(aws, equip):
     outage = aws.fault("drop", service="logs")
     for _ in range(24 // HOURS):
         write(5000)
-        # As logrotate with `compress` and `delaycompress`.
-        rotate = "cd /var/log; [ ! -e app.log.2.gz ] || mv app.log.2.gz app.log.3.gz; [ ! -e app.log.1 ] || " \
-                 "{ mv app.log.1 app.log.2; gzip app.log.2; }; mv app.log app.log.1; touch app.log"
-        machine.exec(["sh", "-c", rotate])
+        machine.exec(["logrotate", "--force", "/etc/logrotate.d/app"])
         aws.advance(HOURS * 3600)
         time.sleep(6)
     write(1000)
     # It knows, and says so.
     until(lambda: json.loads(machine.read(STATUS))["trouble"], 60, "the trouble in the status")
     assert len(came("file", "line ")) == 1000
+    assert machine.exec(["sh", "-c", "ls /var/log/app.log*"]).stdout.split() == [
+        f"/var/log/app.log{suffix}" for suffix in ("", ".1", ".2.gz", ".3.gz")
+    ]
     aws.clear_faults(outage)
 
     until(lambda: len(came("file", "line ")) >= written, 120, "the lines of a day")
