@@ -43,6 +43,12 @@ pub trait Step: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// The one obvious field, for `packages: [git]` in place of `packages: { names: [git] }`.
     const SHORTHAND: Option<&'static str> = None;
 
+    /// A playbook without its `version:` that a reader of the reference may copy from. A test holds it against `agent check`.
+    const EXAMPLE: &'static str;
+
+    /// What later steps can ask for as `steps.<id>.NAME`, and what it is.
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[];
+
     /// One difference between wish and machine: an enum with from and to. Printing it is a line of the plan; it never holds
     /// a secret's value.
     type Change: Display + Send + 'static;

@@ -167,3 +167,29 @@ fn every_file_says_why_it_exists_and_holds_one_idea() {
     lengths.sort_unstable();
     println!("{} files, median {} lines", lengths.len(), lengths[lengths.len() / 2]);
 }
+
+/// The literals that follow these words in a text.
+fn literals(text: &str, before: &[&str]) -> BTreeSet<String> {
+    let after =
+        |word: &&str| text.split(*word).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect::<Vec<_>>();
+    before.iter().flat_map(after).collect()
+}
+
+#[test]
+fn what_a_step_gives_to_later_steps_is_what_it_says_it_gives() {
+    let mut given = 0;
+    for row in bootstrap_agent::steps::STEP_TYPES {
+        let own = |path: &Path| {
+            path.file_stem().is_some_and(|stem| stem == row.kind) || path.components().any(|part| part.as_os_str() == row.kind)
+        };
+        let code: String = sources("steps").into_iter().filter(|(path, _)| own(path)).map(|(_, text)| text).collect();
+        let mut found = literals(&code, &["with_output(\"", "outputs.insert(\""]);
+        if let Some((_, map)) = code.split_once("Outputs::from_iter([") {
+            found.extend(literals(map.split("])").next().unwrap_or_default(), &["(\""]));
+        }
+        let said: BTreeSet<String> = row.outputs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        given += found.len();
+        assert_eq!(found, said, "`{}` in its code and in its `OUTPUTS`", row.kind);
+    }
+    assert!(given > 10, "only {given} outputs found");
+}

@@ -1,5 +1,5 @@
 //! Keeps what people read true: every playbook and every playbook in README is accepted, every command line in README parses, and
-//! the JSON Schema beside the package is what the types say. `UPDATE=1 cargo test --test documentation` writes the schema anew.
+//! schema and reference beside the package are what the code says. `UPDATE=1 cargo test --test documentation` writes them anew.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read the tree has failed")]
 
@@ -174,17 +174,31 @@ fn the_help_of_every_command_carries_an_example() {
     assert!(seen > 6, "only {seen} commands");
 }
 
+/// Compares a file beside the package with what the code says, or writes it anew when asked to.
+fn is_current(name: &str, text: &str) {
+    let path = root().join("packaging").join(name);
+    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "{} is not what the code says; UPDATE=1 cargo test --test documentation writes it", path.display());
+}
+
 #[test]
 fn the_schema_beside_the_package_is_what_the_types_say() {
-    let path = root().join("packaging/playbook.schema.json");
     let mut text = serde_json::to_string_pretty(&bootstrap_agent::playbook::schema()).unwrap();
     text.push('\n');
     for row in bootstrap_agent::steps::STEP_TYPES {
         assert!(text.contains(&format!("\"{}\"", row.kind)), "the schema does not know `{}`", row.kind);
     }
-    if std::env::var("UPDATE").is_ok_and(|value| value == "1") {
-        std::fs::write(&path, &text).unwrap();
+    is_current("playbook.schema.json", &text);
+}
+
+#[test]
+fn the_reference_beside_the_package_is_what_the_code_says() {
+    let text = bootstrap_agent::cli::reference::document(&bootstrap_agent::cli::command());
+    for row in bootstrap_agent::steps::STEP_TYPES {
+        assert!(text.contains(&format!("\n### `{}`\n", row.kind)), "the reference does not know `{}`", row.kind);
     }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "{} is not what the types say; UPDATE=1 cargo test --test documentation writes it", path.display());
+    is_current("reference.md", &text);
 }

@@ -29,6 +29,8 @@ use units::Wish;
 
 /// Where the binary belongs: the units name it.
 const AGENT: &str = "/usr/local/bin/agent";
+/// Where a package puts it. It stays there, and is replaced by the package's next version only.
+const PACKAGED: &str = "/usr/bin/agent";
 /// Where units are written.
 const UNITS: &str = "/etc/systemd/system";
 /// Following has no limit of its own: no lifecycle action lives longer than this.
@@ -77,12 +79,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().doing(|| "starting".into())?;
     let host = hands(playbook.beside(), &arguments.state_dir, runtime.handle());
+    let agent = if host.runs_from(Path::new(PACKAGED)) { PACKAGED } else { AGENT };
+    if agent == AGENT {
+        host.copy_own_binary(Path::new(AGENT))?;
+    }
     let (location, overrides) = put_in_place(&host, &arguments.playbook, playbook.beside(), &overrides)?;
     let record = Installed { playbook: location.clone(), vars: overrides.files.clone(), set: overrides.values.clone() };
     let text = serde_json::to_string(&record).map_err(|error| Error::from_source(Kind::Bug, &error))?;
     let path = Path::new(FOLDER).join(RECORD);
     host.write_file(&NewFile { path, content: text.into(), owner: None, group: None, mode: 0o600 })?;
-    let wish = Wish { agent: AGENT, location, overrides, state: absolute(&arguments.state_dir)?, every: arguments.timer };
+    let wish =
+        Wish { agent, location: Some(location), overrides, state: absolute(&arguments.state_dir)?, every: arguments.timer };
     for (name, text) in units::texts(&wish, !arguments.no_timer) {
         let root = Some("root".to_owned());
         let path = Path::new(UNITS).join(name);
@@ -135,9 +142,16 @@ fn hands(beside: &Beside, state: &Path, runtime: &tokio::runtime::Handle) -> Hos
     Host::new(Facts::new(world, scope))
 }
 
-/// The binary, and what of the playbook is on this machine. Gives where the units find the playbook and its variables.
+/// The units as a package holds them: for the playbook that is installed, whichever that is.
+#[must_use]
+pub fn packaged_units() -> Vec<(&'static str, String)> {
+    let every = Span(Duration::from_hours(1));
+    let wish = Wish { agent: PACKAGED, location: None, overrides: Overrides::default(), state: STATE.into(), every };
+    units::packaged(&wish)
+}
+
+/// What of the playbook is on this machine. Gives where the units find the playbook and its variables.
 fn put_in_place(host: &Host, location: &Location, beside: &Beside, overrides: &Overrides) -> Result<(String, Overrides)> {
-    host.copy_own_binary(Path::new(AGENT))?;
     let folder = Path::new(FOLDER);
     host.make_directory(folder, &Attributes { mode: Some(0o700), ..Attributes::default() })?;
     let mut installed = Overrides { files: Vec::new(), values: overrides.values.clone() };

@@ -2,16 +2,19 @@
 
 pub mod terminal;
 
+mod artefacts;
 pub mod check;
 mod completions;
 mod doctor;
 mod explain;
 mod facts;
+mod help;
 mod iam_policy;
 mod install;
 mod installed;
 mod json;
 pub mod overrides;
+pub mod reference;
 mod run;
 pub mod schema;
 mod ship_logs;
@@ -30,7 +33,13 @@ pub const STATE: &str = "/var/lib/bootstrap-agent";
 
 /// Bootstraps an EC2 instance from a playbook, and answers its Auto Scaling lifecycle hook.
 #[derive(Debug, Parser)]
-#[command(name = "agent", version, max_term_width = 100, after_help = "Example:\n  agent run --dry-run --diff playbook.yaml")]
+#[command(
+    name = "agent",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  agent run --dry-run --diff playbook.yaml"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +60,8 @@ enum Command {
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
     Completions(completions::Arguments),
+    Help(help::Arguments),
+    Artefacts(artefacts::ArtefactArguments),
     /// The helper: what must not be done as root is done by us as the user concerned.
     #[command(name = "__errand", hide = true, after_help = "Example:\n  (started by the agent itself)")]
     Errand,
@@ -88,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),
+        Command::Help(arguments) => help::run(&arguments, &mut Arguments::command()),
+        Command::Artefacts(arguments) => terminal::with_streams(|out, err| arguments.run(out, err)),
         Command::Errand => Ok(ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| fail(&error))

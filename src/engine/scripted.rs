@@ -173,6 +173,7 @@ impl Script {
 
 impl Step for Script {
     const KIND: &'static str = "scripted";
+    const EXAMPLE: &'static str = "";
     type Change = String;
 
     fn touches(&self) -> Touches {

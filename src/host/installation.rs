@@ -45,6 +45,13 @@ impl Host {
         }
     }
 
+    /// Whether the binary that is running is the one at this path.
+    #[must_use]
+    pub fn runs_from(&self, path: &Path) -> bool {
+        let which = |path: &Path| fs::metadata(path).map(|there| (there.dev(), there.ino()));
+        matches!((which(Path::new("/proc/self/exe")), which(path)), (Ok(ours), Ok(there)) if ours == there)
+    }
+
     /// Copies one file; only root may read the copy.
     ///
     /// # Errors

@@ -147,6 +147,11 @@ fn verified(fetched: crate::error::Result<Vec<u8>>, digest: Option<&str>) -> Res
     }
 }
 
+/// A playbook that somebody holds already.
+pub fn alone(name: &str, text: &str) -> Result<Text, Problems> {
+    whole(name.to_owned(), name.to_owned(), Beside::Nothing, text.as_bytes().to_vec())
+}
+
 fn from_path(path: &Path) -> Result<Text, Problems> {
     let file = if documents::is_folder(path) { path.join(PLAYBOOK) } else { path.to_owned() };
     let bytes = documents::read(&file, archive::LARGEST).map_err(Problem::from)?;

@@ -30,8 +30,10 @@ mod yaml;
 pub use entry::{Entry, Rendered, Wanted};
 pub use load::{Location, Overrides};
 pub use log_configuration::{LogConfiguration, literal};
+pub use names::{INSTANCE, OS};
 pub use problem::{Position, Problem, Problems};
 pub use scope::{Fetched, InstanceValues, Scope};
+pub use shape::did_you_mean;
 
 use std::sync::Arc;
 
@@ -133,6 +135,14 @@ impl Playbook {
     /// As [`Playbook::load`].
     pub fn load_unattended(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
         document::read(load::fetch(location, remote::UNATTENDED)?, overrides, STEP_TYPES)
+    }
+
+    /// Reads a playbook from its text alone: no file lies beside it.
+    ///
+    /// # Errors
+    /// As [`Playbook::load`].
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        document::read(load::alone(name, text)?, &Overrides::default(), STEP_TYPES)
     }
 
     /// Where `source:` and `template:` files are found.

@@ -11,8 +11,10 @@ use super::shape::{closest, did_you_mean};
 /// The first words of names that are no variables.
 pub const ROOTS: [&str; 5] = ["secrets", "instance", "os", "steps", "name"];
 
-const INSTANCE: [&str; 8] = ["id", "type", "region", "az", "account", "local_ip", "tags", "lifecycle"];
-const OS: [&str; 5] = ["id", "version", "codename", "arch", "hostname"];
+/// What `instance.` has.
+pub const INSTANCE: [&str; 8] = ["id", "type", "region", "az", "account", "local_ip", "tags", "lifecycle"];
+/// What `os.` has.
+pub const OS: [&str; 5] = ["id", "version", "codename", "arch", "hostname"];
 
 /// Functions that expressions have.
 const FUNCTIONS: [&str; 3] = ["range", "dict", "namespace"];

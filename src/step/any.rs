@@ -134,6 +134,10 @@ pub struct StepType {
     pub kind: &'static str,
     /// The one obvious field.
     pub shorthand: Option<&'static str>,
+    /// See [`Step::EXAMPLE`].
+    pub example: &'static str,
+    /// See [`Step::OUTPUTS`].
+    pub outputs: &'static [(&'static str, &'static str)],
     schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
     read: Reader,
 }
@@ -145,6 +149,8 @@ impl StepType {
         Self {
             kind: S::KIND,
             shorthand: S::SHORTHAND,
+            example: S::EXAMPLE,
+            outputs: S::OUTPUTS,
             schema: |generator| generator.subschema_for::<S>(),
             read: |source| Ok(Box::new(erased_serde::deserialize::<S>(source)?)),
         }

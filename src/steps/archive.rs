@@ -112,6 +112,9 @@ impl Archive {
 
 impl Step for Archive {
     const KIND: &'static str = "archive";
+    const EXAMPLE: &'static str = "steps:
+  - archive: { source: s3://project-artifacts/site.tar.gz, path: /srv/site, strip: 1, owner: www-data }
+";
     type Change = ArchiveChange;
 
     fn permissions(&self) -> Vec<Permission> {

@@ -103,6 +103,11 @@ impl AuthorizedKeys {
 
 impl Step for AuthorizedKeys {
     const KIND: &'static str = "authorized_keys";
+    const EXAMPLE: &'static str = "steps:
+  - authorized_keys:
+      user: ubuntu
+      keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHg1Bf5bQVVIWFbNp9DpiTuR3zbpCTMFXkoLQXM9Cqm1 first@example.com]
+";
     type Change = SshChange;
 
     fn touches(&self) -> Touches {

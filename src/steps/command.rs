@@ -177,6 +177,13 @@ impl Command {
 
 impl Step for Command {
     const KIND: &'static str = "command";
+    const EXAMPLE: &'static str = r#"steps:
+  - command: { argv: [openssl, dhparam, -out, /etc/nginx/dh.pem, "2048"], creates: /etc/nginx/dh.pem }
+"#;
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[
+        ("stdout", "What it, or its last run, printed; only with `query: true`."),
+        ("exit_code", "How it ended; only with `query: true`."),
+    ];
     type Change = Run;
 
     fn touches(&self) -> Touches {

@@ -82,6 +82,9 @@ impl Directory {
 impl Step for Directory {
     const KIND: &'static str = "directory";
     const SHORTHAND: Option<&'static str> = Some("path");
+    const EXAMPLE: &'static str = r#"steps:
+  - directory: { path: /srv/app, owner: www-data, mode: "0750" }
+"#;
     type Change = DirectoryChange;
 
     fn touches(&self) -> Touches {

@@ -67,6 +67,16 @@ impl EnvFile {
 
 impl Step for EnvFile {
     const KIND: &'static str = "env_file";
+    const EXAMPLE: &'static str = r#"secrets:
+  settings: ssm:/app/env/*
+steps:
+  - env_file:
+      path: /etc/app.env
+      values: "{{ secrets.settings }}"
+      with: { PORT: 8000 }
+      owner: www-data
+      mode: "0600"
+"#;
     type Change = FileChange;
 
     fn touches(&self) -> Touches {

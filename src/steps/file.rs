@@ -174,6 +174,13 @@ const ONE_OF: &str = "exactly one of `content`, `template` and `source` is neede
 
 impl Step for File {
     const KIND: &'static str = "file";
+    const EXAMPLE: &'static str = r#"steps:
+  - file:
+      path: /etc/sudoers.d/deploy
+      content: "deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart app.service\n"
+      mode: "0440"
+      validate: [visudo, --check, --file, "%s"]
+"#;
     type Change = FileChange;
 
     fn permissions(&self) -> Vec<Permission> {

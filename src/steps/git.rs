@@ -97,6 +97,27 @@ fn one() -> u32 {
 
 impl Step for Git {
     const KIND: &'static str = "git";
+    const EXAMPLE: &'static str = r#"secrets:
+  deploy_key: ssm:/app/deploy-key
+steps:
+  - id: code
+    git:
+      url: git@github.com:team/app.git
+      revision: main
+      path: /srv/app
+      owner: www-data
+      ssh_key: "{{ secrets.deploy_key }}"
+"#;
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[
+        ("commit", "The whole id of the commit that is checked out, or shall be."),
+        ("branch", "The branch it is on, where it is on one."),
+        ("path", "The directory to run it from: the checkout, or the link to the live release."),
+        ("short", "The beginning of that id."),
+        ("latest", "The commit that the revision stands for now, also where this run stays on another."),
+        ("release", "With `releases`: the directory of the release that is wished."),
+        ("slot", "With `slots`: the slot of that release."),
+        ("spare", "With `slots`: another one."),
+    ];
 
     type Change = GitChange;
 

@@ -53,6 +53,10 @@ impl fmt::Display for GroupChange {
 impl Step for Group {
     const KIND: &'static str = "group";
     const SHORTHAND: Option<&'static str> = Some("name");
+    const EXAMPLE: &'static str = "steps:
+  - group: { name: deployers, system: true }
+";
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[("gid", "Its number.")];
     type Change = GroupChange;
 
     fn touches(&self) -> Touches {

@@ -161,6 +161,9 @@ impl Health {
 impl Step for Health {
     const KIND: &'static str = "health";
     const SHORTHAND: Option<&'static str> = Some("http");
+    const EXAMPLE: &'static str = "steps:
+  - health: { http: http://localhost:8000/healthcheck, unit: app.service, ready_within: 3m }
+";
     type Change = Wait;
 
     fn touches(&self) -> Touches {

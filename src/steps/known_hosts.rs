@@ -55,6 +55,9 @@ impl KnownHosts {
 impl Step for KnownHosts {
     const KIND: &'static str = "known_hosts";
     const SHORTHAND: Option<&'static str> = Some("hosts");
+    const EXAMPLE: &'static str = "steps:
+  - known_hosts: [github.com, bitbucket.org]
+";
     type Change = FileChange;
 
     fn touches(&self) -> Touches {

@@ -150,6 +150,9 @@ impl Line {
 
 impl Step for Line {
     const KIND: &'static str = "line";
+    const EXAMPLE: &'static str = r#"steps:
+  - line: { path: /etc/hosts, line: 10.0.0.7 database.internal, matching: "database\\.internal$" }
+"#;
     type Change = FileChange;
 
     fn touches(&self) -> Touches {

@@ -96,6 +96,9 @@ fn resolved(directory: &Path, target: &Path) -> PathBuf {
 
 impl Step for Link {
     const KIND: &'static str = "link";
+    const EXAMPLE: &'static str = "steps:
+  - link: { path: /etc/nginx/sites-enabled/app, target: /etc/nginx/sites-available/app }
+";
     type Change = LinkChange;
 
     fn touches(&self) -> Touches {

@@ -236,6 +236,15 @@ fn playbook(why: String) -> Error {
 
 impl Step for PackageSource {
     const KIND: &'static str = "package_source";
+    const EXAMPLE: &'static str = "steps:
+  - package_source:
+      name: tool
+      uris: [https://packages.example.com/debian]
+      suites: [bookworm]
+      components: [main]
+      key_source: https://packages.example.com/key.asc
+      fingerprint: 6BCBEB93C53C94EF71D26FBD35AF81C635E053FF
+";
     type Change = SourceChange;
 
     fn permissions(&self) -> Vec<Permission> {

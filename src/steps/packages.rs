@@ -253,6 +253,10 @@ impl Packages {
 impl Step for Packages {
     const KIND: &'static str = "packages";
     const SHORTHAND: Option<&'static str> = Some("names");
+    const EXAMPLE: &'static str = r#"steps:
+  - packages: [nginx, "postgresql-client=15.*"]
+"#;
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[("versions", "The installed version of each package, by name.")];
     type Change = Change;
 
     fn permissions(&self) -> Vec<Permission> {

@@ -81,6 +81,10 @@ impl Reboot {
 
 impl Step for Reboot {
     const KIND: &'static str = "reboot";
+    const EXAMPLE: &'static str = "steps:
+  - reboot: { when_required: true }
+";
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[("required", "Whether the machine waits for a reboot.")];
     type Change = Restart;
 
     fn touches(&self) -> Touches {

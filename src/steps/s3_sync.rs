@@ -165,6 +165,9 @@ const WHOLE_PATHS: glob::MatchOptions =
 
 impl Step for S3Sync {
     const KIND: &'static str = "s3_sync";
+    const EXAMPLE: &'static str = r#"steps:
+  - s3_sync: { from: /srv/app/static, to: s3://project-assets/static, delete: true, cache_control: "public, max-age=3600" }
+"#;
     type Change = S3SyncChange;
 
     fn permissions(&self) -> Vec<Permission> {

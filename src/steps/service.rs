@@ -61,6 +61,11 @@ impl Service {
 impl Step for Service {
     const KIND: &'static str = "service";
     const SHORTHAND: Option<&'static str> = Some("name");
+    const EXAMPLE: &'static str = r#"steps:
+  - id: limits
+    file: { path: /etc/nginx/conf.d/limits.conf, content: "client_max_body_size 20m;\n" }
+  - service: { name: nginx.service, state: started, enabled: true, reload_on: [limits] }
+"#;
     type Change = UnitChange;
 
     fn touches(&self) -> Touches {

@@ -52,6 +52,12 @@ impl SshKey {
 
 impl Step for SshKey {
     const KIND: &'static str = "ssh_key";
+    const EXAMPLE: &'static str = r#"secrets:
+  deploy_key: ssm:/app/deploy-key
+steps:
+  - ssh_key: { user: ubuntu, private_key: "{{ secrets.deploy_key }}" }
+"#;
+    const OUTPUTS: &'static [(&'static str, &'static str)] = &[("path", "Where the private key is.")];
     type Change = SshChange;
 
     fn touches(&self) -> Touches {

@@ -209,6 +209,21 @@ impl SystemdUnit {
 
 impl Step for SystemdUnit {
     const KIND: &'static str = "systemd_unit";
+    const EXAMPLE: &'static str = r#"secrets:
+  settings: ssm:/app/env/*
+steps:
+  - id: settings
+    env_file: { path: /etc/app.env, values: "{{ secrets.settings }}" }
+  - systemd_unit:
+      name: app.service
+      Unit: { Description: The application, After: network-online.target }
+      Service:
+        User: www-data
+        EnvironmentFile: /etc/app.env
+        ExecStart: /srv/app/.venv/bin/uvicorn main:app --port 8000
+        Restart: always
+      restart_on: [settings]
+"#;
     type Change = Change;
 
     fn touches(&self) -> Touches {

@@ -191,6 +191,11 @@ fn no_group(name: &str) -> Error {
 impl Step for User {
     const KIND: &'static str = "user";
     const SHORTHAND: Option<&'static str> = Some("name");
+    const EXAMPLE: &'static str = "steps:
+  - user: { name: deploy, groups: [www-data], shell: /bin/bash }
+";
+    const OUTPUTS: &'static [(&'static str, &'static str)] =
+        &[("home", "Its home."), ("uid", "Its number."), ("gid", "The number of its group.")];
     type Change = UserChange;
 
     fn touches(&self) -> Touches {

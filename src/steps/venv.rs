@@ -138,6 +138,11 @@ impl fmt::Display for VenvChange {
 
 impl Step for Venv {
     const KIND: &'static str = "venv";
+    const EXAMPLE: &'static str = "steps:
+  - venv: { path: /srv/app/.venv, requirements: /srv/app/requirements.txt, owner: www-data }
+";
+    const OUTPUTS: &'static [(&'static str, &'static str)] =
+        &[("path", "The environment."), ("python", "Its interpreter."), ("version", "The version of its interpreter.")];
 
     type Change = VenvChange;
 

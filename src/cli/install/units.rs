@@ -20,8 +20,8 @@ pub use crate::host::systemd::LOG_UNIT as LOGS;
 pub struct Wish {
     /// The binary.
     pub agent: &'static str,
-    /// Where each run reads the playbook.
-    pub location: String,
+    /// Where each run reads the playbook; `None` leaves it to what is installed.
+    pub location: Option<String>,
     /// With these variables.
     pub overrides: Overrides,
     /// Where its records are kept.
@@ -53,6 +53,13 @@ pub fn texts(wish: &Wish, timer: bool) -> Vec<(&'static str, String)> {
     all
 }
 
+/// The same as a package holds them, where `agent install` writes its own over them.
+pub fn packaged(wish: &Wish) -> Vec<(&'static str, String)> {
+    let written = "Written by `agent install`";
+    let own = "Of the package `bootstrap-agent`; one that `agent install` writes takes its place";
+    texts(wish, true).into_iter().map(|(name, text)| (name, text.replacen(written, own, 1))).collect()
+}
+
 /// A path where systemd reads no quotes: only its specifiers have to be kept apart.
 fn specifiers_apart(path: &str) -> String {
     path.replace('%', "%%")
@@ -71,7 +78,7 @@ fn arguments(wish: &Wish) -> String {
     for (name, value) in &wish.overrides.values {
         words.extend(["--set".to_owned(), format!("{name}={value}")]);
     }
-    words.push(wish.location.clone());
+    words.extend(wish.location.clone());
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -100,7 +107,7 @@ mod tests {
     fn wish() -> Wish {
         Wish {
             agent: "/bin/true",
-            location: "s3://bucket/play%20book.yaml".into(),
+            location: Some("s3://bucket/play%20book.yaml".into()),
             overrides: Overrides {
                 files: vec!["/etc/bootstrap-agent/vars/prod.yaml".into()],
                 values: vec![("price".into(), "\"5 $\"".into())],
@@ -126,6 +133,18 @@ mod tests {
             // systemd's own names of groups of system calls begin like our blanks.
             assert!(!text.replace("@system-service", "").contains('@'), "{name} has a blank that nobody filled in");
         }
+    }
+
+    #[test]
+    fn a_package_leaves_the_playbook_to_what_is_installed() {
+        let all = packaged(&Wish { location: None, overrides: Overrides::default(), ..wish() });
+        assert_eq!(all.len(), 4);
+        for (name, text) in &all {
+            assert!(text.starts_with("# Of the package"), "{name}");
+        }
+        let (_, boot) = &all[0];
+        let run = "ExecStart=/bin/true run --trigger boot \"--state-dir\" \"/var/lib/bootstrap-agent\"\n";
+        assert!(boot.contains(run), "{boot}");
     }
 
     #[test]

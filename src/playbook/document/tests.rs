@@ -41,6 +41,7 @@ struct Note {
 
 impl Step for Note {
     const KIND: &'static str = "note";
+    const EXAMPLE: &'static str = "";
     type Change = NoChange;
 
     fn touches(&self) -> Touches {
@@ -84,6 +85,7 @@ struct Shout {
 
 impl Step for Shout {
     const KIND: &'static str = "shout";
+    const EXAMPLE: &'static str = "";
     const SHORTHAND: Option<&'static str> = Some("words");
     type Change = NoChange;
 
