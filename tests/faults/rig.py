@@ -47,6 +47,12 @@ class Rig:
         self.logs.append(Log(self.files / name, name.split(".")[0]))
         return self.logs[-1]
 
+    def followed(self, lines: int) -> Log:
+        """A log whose first lines have arrived; what becomes of it from now on is the shipper's business."""
+        log = self.log().write(lines)
+        self.start().arrived()
+        return log
+
     def start(self, under: Sequence[str] = ()) -> "Rig":
         self.process.start(under)
         return self

@@ -51,8 +51,7 @@ def test_a_thousand_kills(rig):
 @pytest.mark.full
 @pytest.mark.parametrize("how", ["cut-after-storing", "error-after-storing", "half-an-answer"])
 def test_an_answer_that_is_lost_after_storing(rig, how):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say(how)
     log.write(2000)
     rig.arrived()

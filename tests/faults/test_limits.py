@@ -109,8 +109,7 @@ def test_no_inotify(rig, what):
 
 
 def test_more_hints_than_the_queue_holds(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.freeze()
     most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     for number in range(most // 2 + 100):

@@ -9,8 +9,7 @@ pytestmark = pytest.mark.full
 
 
 def test_away_with_rotations_and_deletions(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("down")
     for _ in range(3):
         log.write(20_000)
@@ -70,8 +69,7 @@ def test_a_fleet_boots_at_once(rig, binary, sink):
 
 @pytest.mark.parametrize("how, text", [("expired", "credentials have expired"), ("denied", "nothing is allowed"), ("error", "500")])
 def test_refused_for_a_while(rig, how, text):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say(how)
     log.write(1000)
     rig.until(lambda: "not shipped" in rig.said(), "it is said")
@@ -85,8 +83,7 @@ def test_refused_for_a_while(rig, how, text):
 
 @pytest.mark.parametrize("hours", [3, -3])
 def test_the_clock_is_wrong(rig, hours):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say(f"clock/{hours * 3600}")
     log.write(1000)
     rig.arrived()
@@ -98,8 +95,7 @@ def test_the_clock_is_wrong(rig, hours):
 
 
 def test_groups_and_streams_are_deleted(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     for _ in range(3):
         rig.sink.say("forget")
         log.write(1000)

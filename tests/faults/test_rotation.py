@@ -12,9 +12,7 @@ BEHIND = 60_000
 
 
 def test_renamed_and_made_anew(rig):
-    log = rig.log().write(1000)
-    # What was rotated before it ever looked is none of its business.
-    rig.start().arrived()
+    log = rig.followed(1000)
     for _ in range(5):
         log.write(2000)
         log.rename()
@@ -24,8 +22,7 @@ def test_renamed_and_made_anew(rig):
 
 @pytest.mark.full
 def test_the_writer_keeps_the_old_file(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     with log.path.open("ab") as old:
         log.rename()
         for _ in range(10):
@@ -37,8 +34,7 @@ def test_the_writer_keeps_the_old_file(rig):
 
 @pytest.mark.full
 def test_copied_and_cut_while_behind(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("down")
     log.write(BEHIND)
     rig.until(lambda: rig.status()["backlog_bytes"] > 6_000_000, "it is behind")
@@ -54,8 +50,7 @@ def test_copied_and_cut_while_behind(rig):
 
 @pytest.mark.full
 def test_copied_cut_and_grown_past_the_old_place(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.freeze()
     log.write(500)
     log.copytruncate()
@@ -81,8 +76,7 @@ def test_cut_under_a_writer_that_does_not_append(rig):
 
 @pytest.mark.full
 def test_renamed_and_compressed_at_once(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.freeze()
     log.write(3000)
     log.rename(packed=True)
@@ -93,8 +87,7 @@ def test_renamed_and_compressed_at_once(rig):
 
 @pytest.mark.full
 def test_renamed_twice_between_two_looks(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.freeze()
     for _ in range(2):
         log.write(1000)
@@ -106,8 +99,7 @@ def test_renamed_twice_between_two_looks(rig):
 
 @pytest.mark.full
 def test_deleted_while_unread(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("down")
     log.write(BEHIND)
     rig.until(lambda: rig.holds_open(log.path), "it is open")
@@ -119,8 +111,7 @@ def test_deleted_while_unread(rig):
 
 @pytest.mark.full
 def test_deleted_while_unread_and_stopped(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("down")
     log.write(BEHIND)
     rig.until(lambda: rig.holds_open(log.path), "it is open")
@@ -136,8 +127,7 @@ def test_deleted_while_unread_and_stopped(rig):
 @pytest.mark.full
 @pytest.mark.parametrize("times, packed, ending", [(1, False, "once"), (3, False, "three times"), (3, True, "three times, gzip")])
 def test_rotated_while_it_is_away(rig, times, packed, ending):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     log.write(500)
     rig.stop()
     for _ in range(times):
@@ -150,8 +140,7 @@ def test_rotated_while_it_is_away(rig, times, packed, ending):
 
 @pytest.mark.full
 def test_cut_while_it_is_away(rig):
-    log = rig.log().write(3000)
-    rig.start().arrived()
+    log = rig.followed(3000)
     rig.stop()
     log.write(1000)
     log.copytruncate()
@@ -162,8 +151,7 @@ def test_cut_while_it_is_away(rig):
 
 @pytest.mark.full
 def test_rotated_after_a_kill_while_behind(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("slow/300")
     log.write(BEHIND)
     rig.until(lambda: rig.sink.source("a")["came"] > 10_000, "it is at it")
@@ -193,8 +181,7 @@ def test_frozen(rig):
 
 @pytest.mark.full
 def test_stopped_while_nobody_answers(rig):
-    log = rig.log().write(1000)
-    rig.start().arrived()
+    log = rig.followed(1000)
     rig.sink.say("down")
     log.write(BEHIND)
     took = rig.stop(signal.SIGTERM)
