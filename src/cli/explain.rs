@@ -1,5 +1,6 @@
 //! `agent explain`: what a run did and why it took so long, as text, as JSON, and as a page that needs nothing but itself.
 
+mod page;
 mod text;
 mod why;
 
@@ -16,6 +17,7 @@ use crate::engine::explanation::Explanation;
 use crate::engine::record::{self, Record};
 use crate::engine::summary::Summary;
 use crate::error::{Context as _, Error, Kind, Result};
+use crate::host::private_file;
 use crate::host::state::StateFolder;
 
 /// So many runs are named where a prefix fits several.
@@ -30,8 +32,11 @@ const MOST_NAMED: usize = 5;
     sudo agent explain\n  \
     sudo agent explain --list\n  \
     sudo agent explain 20260801T0912 --json\n  \
+    sudo agent explain --html run.html\n  \
     agent explain --events dry-run.jsonl\n\n\
     A dry-run leaves no record: keep what `agent run --dry-run --json` prints, and give it with --events.\n\n\
+    The page of --html is one file that asks nobody for anything: it can be mailed, kept and printed. It is its owner's alone (0600);\n\
+    `sudo agent explain --html - > run.html` makes it yours.\n\n\
     With --json: what `agent status --json` says of the run, and `timeline` (each step: `ready`, `began`, `ended` in milliseconds since\n\
     the run began, `timing`, `own`, `critical`, `moved`, `said`, `changes`), `said`, `moved` (bytes that the machine moved, by whomever:\n\
     `received`, `sent`, `read`, `written`), `end`, `clock_was_set`\n\n\
@@ -40,11 +45,14 @@ pub struct Arguments {
     /// The run: its id, or enough of its beginning [default: the last one]
     run: Option<String>,
     /// List the runs that are recorded
-    #[arg(long, conflicts_with_all = ["run", "json", "events"])]
+    #[arg(long, conflicts_with_all = ["run", "json", "html", "events"])]
     list: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Write a page with a timeline for a browser (`-`: to standard output)
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Explain what `agent run --json` printed into this file (`-`: standard input), not a record
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     events: Option<PathBuf>,
@@ -78,7 +86,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     };
     let now = under_way.as_ref().map(|_| jiff::Timestamp::now().as_millisecond());
     let explanation = Explanation::of(&record, now);
-    let text = if arguments.json {
+    let text = if let Some(file) = &arguments.html {
+        let page = page::draw(&explanation, under_way.as_deref())?;
+        if file.as_os_str() != "-" {
+            private_file::write(file, page.as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        page
+    } else if arguments.json {
         let json = serde_json::to_string_pretty(&explanation);
         json.map_err(|error| Error::from_source(Kind::Bug, &error))? + "\n"
     } else {

@@ -33,6 +33,7 @@ pub mod object_folder;
 pub mod openpgp;
 pub mod origin;
 pub mod packages;
+pub mod private_file;
 pub mod process;
 pub mod programs;
 pub mod python;
