@@ -1,10 +1,11 @@
-//! Heartbeats: at a third of the timeout, until the deadline and no longer.
+//! Heartbeats: within each third of the timeout, until the deadline and no longer.
 
 use std::time::{Duration, Instant};
 
 use super::{Hook, Line};
 use crate::error::Error;
 use crate::host::aws::Answer;
+use crate::host::retry::jitter;
 
 /// After a heartbeat that nobody took, the next one comes sooner than usual, within these limits.
 const SOONEST: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub(super) struct Pulse {
 impl Pulse {
     /// The hook's clock began to run when the instance started.
     pub(super) fn new(hook: Hook, started: Instant) -> Self {
-        let next = started + hook.timeout / 3;
+        let next = started + interval(hook.timeout);
         Self { hook, since: started, next, unawaited: false }
     }
 
@@ -59,13 +60,19 @@ impl Pulse {
         if let Ok(Answer::Taken) = answer {
             // Counted from before the call, so that we are never the one who is late.
             self.since = sent;
-            self.next = now.max(sent + self.hook.timeout / 3);
+            self.next = now.max(sent + interval(self.hook.timeout));
             return None;
         }
         self.next = now + (self.hook.timeout / 10).clamp(SOONEST, LATEST);
         // Too early, or long answered: the report will tell which.
         answer.err()
     }
+}
+
+/// From one heartbeat to the next: at most a third of the timeout, so that two may be lost. A group launches its instances in one
+/// moment and all of them share one small quota, so they do not beat in one moment.
+fn interval(timeout: Duration) -> Duration {
+    timeout / 3 - jitter(timeout / 12)
 }
 
 #[cfg(test)]
@@ -86,15 +93,25 @@ mod tests {
     }
 
     #[test]
-    fn it_beats_at_a_third_until_the_deadline() {
+    fn it_beats_within_each_third_until_the_deadline() {
         let scripted = Scripted::new().active("h");
         let line = scripted.line();
         let start = line.now();
         let mut pulse = Pulse::new(hook(450), start);
         live(&line, &mut pulse, start + Duration::from_secs(1000));
-        assert_eq!(scripted.calls().len(), 6);
+        assert!((6..=8).contains(&scripted.calls().len()), "{}", scripted.calls().len());
         assert!(line.now() < start + Duration::from_secs(1000));
         assert!(pulse.expires() > line.now());
+    }
+
+    #[test]
+    fn a_fleet_that_was_launched_in_one_moment_does_not_beat_in_one() {
+        let start = Scripted::new().line().now();
+        let mut due: Vec<Duration> = (0..100).map(|_| Pulse::new(hook(450), start).due() - start).collect();
+        due.sort();
+        assert!(due.iter().all(|due| (112..=150).contains(&due.as_secs())), "{due:?}");
+        let crowd = due.windows(20).map(|some| some[19] - some[0]).min().unwrap();
+        assert!(crowd > Duration::from_secs(2), "20 of 100 within {crowd:?}");
     }
 
     #[test]

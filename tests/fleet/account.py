@@ -23,7 +23,7 @@ class Instance:
     """One machine of the fleet. Its access key says who calls."""
 
     number: int
-    launched: float
+    launched: float = 0.0
     id: str = field(init=False)
     access_key: str = field(init=False)
     # Answered and throttled calls by (service, action).
@@ -69,12 +69,16 @@ class Account:
         self.parameters |= {f"/fleet/env/SETTING_{n}": f"a value that nobody may see {n}" for n in range(8)}
         self.log_groups = {LOG_GROUP: LogGroup()} if with_log_group else {}
 
-    def launch(self, number: int) -> Instance:
-        """A new instance, held by the hook from now on."""
-        instance = Instance(number, self.clock.now())
+    def order(self, number: int) -> Instance:
+        """An instance that will be launched."""
+        instance = Instance(number)
         self.instances[instance.id] = self.by_key[instance.access_key] = instance
-        self.lifecycle.enter(Member(instance.id, self.group, LAUNCH), LAUNCH, [self.hook], "launched")
         return instance
+
+    def launch(self, instance: Instance) -> None:
+        """Held by the hook from now on."""
+        instance.launched = self.clock.now()
+        self.lifecycle.enter(Member(instance.id, self.group, LAUNCH), LAUNCH, [self.hook], "launched")
 
     def member(self, instance: Instance) -> Member:
         """Where it stands in the group."""

@@ -23,13 +23,11 @@ _DESCRIPTORS = 65_536
 
 @dataclass
 class Boot:
-    """One agent's, from its start to its end."""
+    """One agent's."""
 
     instance: Instance
     folder: Path
     process: subprocess.Popen[bytes]
-    started: float
-    seconds: float = 0.0
     exit_code: int | None = None
     cpu: float = 0.0
     peak_bytes: int = 0
@@ -62,29 +60,41 @@ class Fleet:
         shutil.rmtree(self._top)
 
     def boot(self, size: int, at_once: int, patience: float) -> None:
-        """Boots so many, and so many at the same time at most. Those that are not done after `patience` seconds are left behind."""
+        """Boots so many. The first `at_once` are switched on in one moment, each of the others when one has ended.
+
+        Those that are not done after `patience` seconds are left behind.
+        """
+        waits, opens = os.pipe()
+        for number in range(min(size, at_once)):
+            self._start(number, waits)
+        self._server.do(lambda: [self._account.launch(boot.instance) for boot in self.boots])
+        os.close(opens)
         end = time.monotonic() + patience
-        for number in range(size):
+        for number in range(at_once, size):
             while len(self._working) >= at_once and time.monotonic() < end:
                 self._reap()
-            self._start(number)
-            self._collect()
+            self._start(number, waits, on=True)
         while self._working and time.monotonic() < end:
             self._reap()
+        os.close(waits)
 
-    def _start(self, number: int) -> None:
-        instance = self._server.do(lambda: self._account.launch(number))
+    def _start(self, number: int, gate: int, on: bool = False) -> None:
+        """A process that becomes the agent as soon as the gate is open."""
+        instance = self._server.do(lambda: self._account.order(number))
+        if on:
+            self._server.do(lambda: self._account.launch(instance))
         folder = self._top / instance.id
         folder.mkdir()
         (folder / "app.log").write_text("the application begins\n")
-        command = [self._binary, "run", "--trigger", "boot", "--state-dir", folder / "state", "--set", f"folder={folder}", PLAYBOOK]
+        waiting = ["sh", "-c", 'read go; exec "$@" </dev/null', "sh"]
+        command = [*waiting, self._binary, "run", "--trigger", "boot", "--state-dir", folder / "state", "--set", f"folder={folder}", PLAYBOOK]
         environment = {
             "PATH": os.environ["PATH"], "HOME": str(folder), "AWS_ENDPOINT_URL": self._server.url,
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{self._server.url}/{instance.id}",
         }
         with open(folder / "said", "wb") as said:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment, cwd=folder)
-        boot = Boot(instance, folder, process, time.monotonic())
+            process = subprocess.Popen(command, stdin=gate, stdout=said, stderr=said, env=environment, cwd=folder)
+        boot = Boot(instance, folder, process)
         self._working[process.pid] = boot
         self.boots.append(boot)
         self.most_at_once = max(self.most_at_once, len(self._working))
@@ -103,6 +113,5 @@ class Fleet:
                 any_ended = True
                 del self._working[pid]
                 boot.process.returncode = boot.exit_code = os.waitstatus_to_exitcode(status)
-                boot.seconds = time.monotonic() - boot.started
                 boot.cpu, boot.peak_bytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
         return any_ended

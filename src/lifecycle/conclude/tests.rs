@@ -131,7 +131,7 @@ fn a_held_instance_hears_heartbeats_to_its_end_and_is_then_abandoned() {
     stage.conclude(&Outcome { hold_for: Some(Duration::from_mins(30)), ..failed() });
     assert!(stage.watch.line().now() >= start + Duration::from_mins(30));
     let beats = stage.scripted.calls().iter().filter(|call| call.starts_with("heartbeat")).count();
-    assert_eq!(beats, 12, "one at once, then one each 150 s");
+    assert!((12..=17).contains(&beats), "one at once, then one within each 150 s: {beats}");
     assert_eq!(stage.scripted.taken(), [Verdict::Abandon]);
 }
 
