@@ -64,6 +64,17 @@ def _patch_definitions() -> None:
                 backend.delete_lifecycle_hook(name, hook["LifecycleHookName"])
             raise
 
+    def create_from_cloudformation(_: Any, resource_name: str, resource: Any, account_id: str, region_name: str, **kw: Any) -> Any:
+        # Before the group: its first instances are held already.
+        for hook in resource["Properties"].get("LifecycleHookSpecificationList", []):
+            asg.autoscaling_backends[account_id][region_name].create_lifecycle_hook(
+                hook["LifecycleHookName"], resource_name, hook.get("LifecycleTransition"),
+                hook.get("HeartbeatTimeout"), hook.get("DefaultResult"),
+            )
+        return from_cloudformation(resource_name, resource, account_id, region_name, **kw)
+
+    from_cloudformation = asg.FakeAutoScalingGroup.create_from_cloudformation_json
+    asg.FakeAutoScalingGroup.create_from_cloudformation_json = classmethod(create_from_cloudformation)
     create = replace(asg.AutoScalingBackend, "create_lifecycle_hook", create_lifecycle_hook)
     put = replace(AutoScalingResponse, "put_lifecycle_hook", put_lifecycle_hook)
     create_group = replace(AutoScalingResponse, "create_auto_scaling_group", create_auto_scaling_group)
