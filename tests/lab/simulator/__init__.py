@@ -14,7 +14,7 @@ warm_pools.py    instances that are prepared and wait
 log_limits.py    what the real PutLogEvents refuses
 machines.py      what the lab told us about its instances
 patching.py      how a method of moto is replaced
-moto_groups.py, moto_hooks.py, moto_logs.py, moto_parameters.py
+moto_groups.py, moto_hooks.py, moto_logs.py, moto_parameters.py, moto_cloudformation.py
                  the replaced parts, one service's idea each
 moto_patches.py  all of them, tied to one version of moto
 world.py         one of each of the above

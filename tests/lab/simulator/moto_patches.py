@@ -14,7 +14,7 @@ from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.responses.general import General
 
-from . import MOTO_VERSION, moto_groups, moto_hooks, moto_logs, moto_parameters
+from . import MOTO_VERSION, moto_cloudformation, moto_groups, moto_hooks, moto_logs, moto_parameters
 from .clock import Clock
 from .groups import Groups
 from .machines import Machines
@@ -29,6 +29,7 @@ def install(groups: Groups, machines: Machines, clock: Clock) -> None:
     moto_hooks.install(groups)
     moto_logs.install(clock)
     moto_parameters.install()
+    moto_cloudformation.install()
     _patch_console(machines)
 
 
