@@ -1,7 +1,9 @@
 """packaging/: the templates say what the agent prints and the playbook means, and an instance of the stack bootstraps itself."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -184,6 +186,85 @@ def test_the_document_converges_or_reports(tmp_path, binary):
         run([binary.resolve(), *line.split(), "--help"])
 
 
+# -- a real account: only as far as that goes without one ------------------------------------------------------------------------------
+
+ACCOUNT = paths.REPOSITORY / "tests" / "aws" / "run"
+# What makes something, and what removes it.
+MADE = {
+    "s3 mb": "s3 rb", "ssm put-parameter": "ssm delete-parameter", "cloudformation deploy": "cloudformation delete-stack",
+    "autoscaling put-warm-pool": "autoscaling delete-warm-pool",
+}
+
+
+@pytest.fixture
+def account(tmp_path, binary):
+    """Runs the script with a stand-in for the AWS CLI; gives its exit code, what it said, and what it asked for."""
+    asked = tmp_path / "asked"
+
+    def start(*options: str, aws: str, until_asked: str = "") -> tuple:
+        stand_in = tmp_path / "aws"
+        stand_in.write_text(f'#!/bin/sh\necho "$*" >>{asked}\n{aws}\n')
+        stand_in.chmod(0o755)
+        asked.write_text("")
+        (tmp_path / "tmp").mkdir(exist_ok=True)
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "TMPDIR": str(tmp_path / "tmp"), "HOME": str(tmp_path)}
+        process = subprocess.Popen(
+            [ACCOUNT, *options, "--binary", binary.resolve()], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )
+        if until_asked:
+            until(lambda: until_asked in asked.read_text(), 120, until_asked)
+            os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=120)
+        assert not list((tmp_path / "tmp").iterdir()), "it leaves files"
+        return process.returncode, said, asked.read_text()
+
+    return start
+
+
+def test_scripts_pass_the_linter(tmp_path):
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+    scripts = [ACCOUNT, PACKAGING / "cloudformation" / "render", paths.REPOSITORY / "tests" / "fleet" / "run"]
+    judged = subprocess.run([shellcheck, *scripts], capture_output=True, text=True, check=False)
+    assert (judged.returncode, judged.stdout) == (0, ""), judged.stdout
+    (tmp_path / "wrong").write_text("#!/bin/sh\nrm -rf $1/*\n")
+    assert subprocess.run([shellcheck, tmp_path / "wrong"], capture_output=True, check=False).returncode != 0
+
+
+def test_the_account_script_spends_nothing_unless_told(account):
+    code, said, asked = account("--dry-run", aws="exit 99")
+    assert (code, asked) == (0, ""), said
+    doing, _, removing = said.partition("removing what was made")
+    for make, remove in MADE.items():
+        assert f"+ aws {make} " in doing and f"+ aws {remove} " in removing, said
+    assert "+ aws logs delete-log-group " in removing and "+ aws ssm send-command " in doing
+    code, said, asked = account(aws="exit 99")
+    assert (code, asked) == (2, "") and "--dry-run" in said
+
+
+def test_the_account_script_removes_what_it_made(account):
+    fails = 'case "$*" in "cloudformation deploy"*) exit 1 ;; *) echo answer ;; esac'
+    code, said, asked = account("--yes", aws=fails)
+    assert code != 0 and "put-warm-pool" not in asked, said
+    after = asked.partition("cloudformation deploy")[2]
+    assert all(remove in after for remove in MADE.values()) and "STILL THERE" not in said, asked
+    # What cannot be removed is named.
+    stays = fails.replace("*) echo", '"s3 rb"*) exit 1 ;; *) echo')
+    code, said, _ = account("--yes", aws=stays)
+    assert code != 0 and re.search(r"STILL THERE.*: bucket bootstrap-agent-test-\d+$", said, re.MULTILINE), said
+
+
+def test_the_account_script_removes_what_it_made_when_it_is_interrupted(account):
+    hangs = 'case "$*" in "cloudformation deploy"*) sleep 300 ;; *) echo answer ;; esac'
+    code, said, asked = account("--yes", aws=hangs, until_asked="cloudformation deploy")
+    assert code == 130, said
+    after = asked.partition("cloudformation deploy")[2]
+    assert all(remove in after for remove in MADE.values()), asked
+    # Made and wanted: then it is said how it is removed.
+    code, said, asked = account("--yes", "--keep", aws=hangs, until_asked="cloudformation deploy")
+    assert code == 130 and "delete-stack" not in asked and "To remove it" in said
+
+
 # -- the stack, for real as far as the simulator goes -----------------------------------------------------------------------------------
 
 
@@ -222,7 +303,7 @@ def test_an_instance_of_the_stack_bootstraps_itself(lab, aws, binary, rendered):
         said = textwrap.indent(machine.read("/var/log/cloud-init-output.log")[-3000:], "  ")
         assert answers(aws, instance) == ["CONTINUE by call"], said
         assert aws.instance(instance)["lifecycle_state"] == "InService"
-        assert aws.journal(instance=instance, status=403) == []
+        assert aws.journal(instance=instance, error="AccessDenied*") == []
         until(lambda: aws.logs("/aws/ec2/background-removal"), 60, "logs")
     finally:
         machine.destroy()
