@@ -15,7 +15,7 @@ use crate::engine::options::{RunOptions, Trigger};
 use crate::engine::run::run as carry_out;
 use crate::engine::stop::Stop;
 use crate::engine::tally::Refusal;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::host::process;
 use crate::playbook::Location;
 
@@ -24,6 +24,7 @@ use crate::playbook::Location;
 #[command(after_help = "Examples:\n  \
     agent run --dry-run --diff playbook.yaml\n  \
     sudo agent run --set environment=dev playbook.yaml\n  \
+    sudo agent run --only web --only settings playbook.yaml\n  \
     agent run --dry-run --facts facts.json --secrets-from secrets.yaml playbook.yaml\n\n\
     Exit codes: 0 done, or nothing to do; 1 a step failed; 2 the command line or the playbook is wrong, nothing was touched;\n\
     3 another run is under way; 10 a dry-run found changes, or something it cannot tell.")]
@@ -31,6 +32,9 @@ use crate::playbook::Location;
 pub struct Arguments {
     /// A file, folder or `.tar.gz`, `s3://bucket/key`, `ssm:/name`, `https://…#sha256=…`, or `user-data` [default: the installed one]
     playbook: Option<Location>,
+    /// Carry out this step with everything that it needs, and no other; may be given more than once. No verdict comes of it
+    #[arg(long, value_name = "ID")]
+    only: Vec<String>,
     /// Show what would be done; write nothing
     #[arg(long)]
     dry_run: bool,
@@ -79,6 +83,10 @@ enum By {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if !arguments.only.is_empty() && !matches!(arguments.trigger, By::Manual) {
+        let error = Error::new(Kind::Usage, "a part of a playbook is carried out by hand only");
+        return Err(error.hint("leave out `--trigger`: with `--only` nobody is given a verdict"));
+    }
     let overrides = arguments.overrides.overrides();
     let (location, overrides) = match &arguments.playbook {
         Some(named) => (named.clone(), overrides),
@@ -87,6 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let options = RunOptions {
         location,
         overrides,
+        only: arguments.only.clone(),
         dry_run: arguments.dry_run,
         online: arguments.online,
         run_guards: arguments.run_guards,

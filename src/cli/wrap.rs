@@ -83,6 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let options = RunOptions {
         location: Location::Path(arguments.state_dir.join(RECORD)),
         overrides: Overrides::default(),
+        only: Vec::new(),
         dry_run: false,
         online: false,
         run_guards: false,

@@ -14,8 +14,8 @@ use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
 use crate::host::state::StateFolder;
 use crate::lifecycle::{
-    Conclusion, FailureRecord, HookClock, Line, LogFlush, Outcome, Service, Told, Transition, Watch, conclude, send_pending,
-    wait_for_service,
+    Conclusion, FailureRecord, HookClock, Line, LogFlush, Outcome, Service, Sign, Told, Transition, Watch, conclude,
+    send_pending, wait_for_service,
 };
 use crate::playbook::{Lifecycle, OnFailure};
 
@@ -64,8 +64,13 @@ impl Duty {
             return None;
         };
         let telling = teller.clone();
-        let say = Arc::new(move |text: &str| telling.tell(Event::Lifecycle { text: text.to_owned() }));
-        let watch = Watch::start(line, terms.hook.clone(), instance.started(), until, say);
+        let tell = Arc::new(move |sign: Sign<'_>| {
+            telling.tell(match sign {
+                Sign::Said(text) => Event::Lifecycle { text: text.to_owned() },
+                Sign::Heartbeat => Event::Heartbeat,
+            });
+        });
+        let watch = Watch::start(line, terms.hook.clone(), instance.started(), until, tell);
         let transition = if instance.is_warming() { Transition::Warming } else { Transition::Launching };
         Some(Self { run: run.to_owned(), top: Instant::now(), terms, transition, watch, teller: teller.clone() })
     }

@@ -57,8 +57,6 @@ pub enum Event {
     Narrowed {
         /// The ids that were asked for.
         only: Vec<String>,
-        /// How many steps the playbook has.
-        of: usize,
     },
     /// Something the user should know, which is no failure.
     Notice {
@@ -137,6 +135,8 @@ pub enum Event {
         /// In a dry-run: the pending step whose effects nobody can foresee, so that this answer is tentative.
         tentative: Option<usize>,
     },
+    /// The hook took a heartbeat. Nobody is told but who looks at the run afterwards.
+    Heartbeat,
     /// What became of the lifecycle action, or of shipping the logs.
     Lifecycle {
         /// One sentence.
@@ -255,7 +255,7 @@ impl Event {
             }
             Self::RunFailed { reason } => reason.map_text(clean),
             Self::RunFinished { interrupted, .. } => interrupted.iter_mut().for_each(clean),
-            Self::Binary { .. } | Self::Traffic { .. } | Self::Narrowed { .. } => {}
+            Self::Binary { .. } | Self::Traffic { .. } | Self::Narrowed { .. } | Self::Heartbeat => {}
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Said {
 pub enum About {
     /// The lifecycle hook, or the logs.
     Lifecycle,
+    /// The hook took a heartbeat.
+    Heartbeat,
     /// Something to know.
     Notice,
     /// What kept the run from its steps.
@@ -157,6 +159,7 @@ impl Explanation {
             }
             Event::Notice { text } => self.said.push(said(About::Notice, text)),
             Event::Lifecycle { text } => self.said.push(said(About::Lifecycle, text)),
+            Event::Heartbeat => self.said.push(said(About::Heartbeat, "the hook took a heartbeat")),
             Event::RunFailed { reason } => self.said.push(said(About::Failure, &reason.because.join(": "))),
             Event::StepWaiting { step, reason } => lane_of(lanes, *step, at).said.push(said(About::Wait, reason)),
             Event::StepRetried { step, attempt, because } => {

@@ -42,6 +42,16 @@ impl Reason {
     fn is_written(&self) -> bool {
         matches!(self, Self::Needs | Self::Names | Self::Uses)
     }
+
+    /// Whether the later step wants what the earlier one makes, and not only an order between them.
+    fn is_demand(&self) -> bool {
+        match self {
+            Self::Needs | Self::Names | Self::Uses | Self::Reads(_) | Self::Unclear => true,
+            // A line goes into the file that an earlier step writes; packages do not build on packages.
+            Self::Writes(thing) => !matches!(thing, Thing::Programs | Thing::PackageLists),
+            Self::Above | Self::Overwrites(_) | Self::Alone => false,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -142,10 +152,25 @@ impl Graph {
     /// Everything this step waits for, directly or through others, in order.
     #[must_use]
     pub fn ancestors(&self, step: usize) -> Vec<usize> {
+        self.reached(&[step], |_| true)
+    }
+
+    /// These steps and everything that they demand, directly or through others, in order.
+    #[must_use]
+    pub fn demanded_by(&self, steps: &[usize]) -> Vec<usize> {
+        let mut demanded = self.reached(steps, |edge| edge.reasons.iter().any(Reason::is_demand));
+        demanded.extend(steps);
+        demanded.sort_unstable();
+        demanded.dedup();
+        demanded
+    }
+
+    /// What is reached from these steps against the order, over such edges.
+    fn reached(&self, steps: &[usize], over: impl Fn(&Edge) -> bool) -> Vec<usize> {
         let mut seen = vec![false; self.len()];
-        let mut open = vec![step];
+        let mut open = steps.to_vec();
         while let Some(next) = open.pop() {
-            for edge in self.edges(next) {
+            for edge in self.edges(next).iter().filter(|edge| over(edge)) {
                 if let Some(mark) = seen.get_mut(edge.from)
                     && !*mark
                 {

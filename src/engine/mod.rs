@@ -27,6 +27,7 @@ pub mod record;
 mod refused;
 pub mod run;
 pub mod scheduler;
+pub mod selection;
 pub mod shipping;
 pub mod stop;
 pub mod summary;

@@ -36,6 +36,8 @@ pub struct RunOptions {
     pub location: Location,
     /// What overrides its variables.
     pub overrides: Overrides,
+    /// Ids of the steps to carry out, with what they demand; none means all. Such a run gives no verdict.
+    pub only: Vec<String>,
     /// Show only.
     pub dry_run: bool,
     /// A dry-run may ask AWS and git servers.

@@ -18,13 +18,13 @@ use super::scheduler::{GRACE, Report, Scheduler, Setting, WIDTH};
 use super::shipping::{Order, Shipping};
 use super::stop::Stop;
 use super::tally::{Refusal, Tally};
-use super::{duty, owner, reboot, record, refused};
+use super::{duty, owner, reboot, record, refused, selection};
 use crate::error::{Context as _, Error, Kind, Result};
 use crate::host::aws::Aws;
 use crate::host::instance::{Instance, boot_id};
 use crate::host::run_lock::RunLock;
 use crate::host::state::StateFolder;
-use crate::host::traffic::Traffic;
+use crate::host::traffic::Meter;
 use crate::host::{World, WorldOptions, process};
 use crate::lifecycle::Line;
 use crate::playbook::{Converge, Playbook, Scope};
@@ -108,6 +108,7 @@ fn run_once(
         redactor: redactor.clone(),
         ..Scope::default()
     };
+    let playbook = selection::narrow(playbook, &scope, &options.only)?;
     let hook = playbook.lifecycle(&scope).map(Option::unwrap_or_default);
     let terms = Terms {
         hook: hook.clone().unwrap_or_default(),
@@ -115,7 +116,7 @@ fn run_once(
         hold_for: playbook.hold_for.map(|span| span.0),
         digest: playbook.digest.clone(),
     };
-    let waiting = if decides { None } else { line.clone() };
+    let waiting = if decides || !options.only.is_empty() { None } else { line.clone() };
     let left = if decides { reboot::left_of(playbook.deadline.0, &state, surroundings.instance.as_ref()) } else { None };
     let budget = left.unwrap_or(playbook.deadline.0);
     let duty = if decides { Duty::take_on(&id, &surroundings, line, terms, top + budget, teller) } else { None };
@@ -288,7 +289,10 @@ impl Run<'_> {
             dry_run: self.only_looks,
             steps: playbook.entries.len(),
         });
-        let before = if self.only_looks { None } else { Traffic::so_far() };
+        if !self.options.only.is_empty() {
+            self.teller.tell(Event::Narrowed { only: self.options.only.clone() });
+        }
+        let meter = Meter::begin(!self.only_looks);
         if let Some(left) = self.goes_on_with {
             self.teller.notice(reboot::goes_on(left));
         }
@@ -312,8 +316,8 @@ impl Run<'_> {
                 }
             }
         };
-        if let (Some(before), Some(after)) = (before, before.and_then(|_| Traffic::so_far())) {
-            self.teller.tell(Event::Traffic { step: None, moved: after.since(before) });
+        if let Some(moved) = meter.moved() {
+            self.teller.tell(Event::Traffic { step: None, moved });
         }
         self.teller.tell(Event::RunFinished {
             run: self.id.clone(),

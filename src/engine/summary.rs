@@ -185,11 +185,12 @@ impl Summary {
                 };
             }
             Event::RunCutShort { because, .. } => self.outcome = Outcome::CutShort { because: Some(because.clone()) },
-            Event::Narrowed { only, .. } => self.only.clone_from(only),
+            Event::Narrowed { only } => self.only.clone_from(only),
             Event::StepWaiting { .. }
             | Event::Change { .. }
             | Event::Output { .. }
             | Event::Traffic { .. }
+            | Event::Heartbeat
             | Event::StepRetried { .. } => {}
         }
     }

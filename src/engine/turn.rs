@@ -19,7 +19,7 @@ use super::stop::Stop;
 use super::voice::Voice;
 use crate::error::{Error, Kind, Result};
 use crate::host::documents::Beside;
-use crate::host::traffic::Traffic;
+use crate::host::traffic::Meter;
 use crate::host::{Facts, Host, StepScope, World};
 use crate::playbook::{Rendered, Scope, Wanted};
 use crate::step::fields::Span;
@@ -136,7 +136,7 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
     };
     let locks = milliseconds(ready);
     let start = Instant::now();
-    let before = if setting.dry_run { None } else { Traffic::so_far() };
+    let meter = Meter::begin(!setting.dry_run);
     let limit = Limit::new(about.timeout, setting.horizon.clone());
     began(limit.clone());
     setting.teller.tell(Event::StepStarted {
@@ -152,8 +152,8 @@ fn try_take(setting: &Setting, turn: &Turn, voice: &Voice, began: impl Fn(Limit)
         carry_out(setting, turn, step.as_ref(), trial.as_ref(), facts, voice, &limit)
     };
     drop(held);
-    if let (Some(before), Some(after)) = (before, before.and_then(|_| Traffic::so_far())) {
-        voice.moved(after.since(before));
+    if let Some(moved) = meter.moved() {
+        voice.moved(moved);
     }
     outcome.timing.locks = locks;
     outcome.milliseconds = milliseconds(start);

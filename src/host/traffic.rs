@@ -41,6 +41,24 @@ impl Traffic {
     }
 }
 
+/// Measures what the machine moves from now on.
+pub struct Meter(Option<Traffic>);
+
+impl Meter {
+    /// Begins; one that is not wanted measures nothing.
+    #[must_use]
+    pub fn begin(wanted: bool) -> Self {
+        Self(if wanted { Traffic::so_far() } else { None })
+    }
+
+    /// What was moved since it began.
+    #[must_use]
+    pub fn moved(&self) -> Option<Traffic> {
+        let before = self.0?;
+        Some(Traffic::so_far()?.since(before))
+    }
+}
+
 /// What came in and went out over the interfaces that are devices; over all but the loopback where none is, as in a container. What
 /// goes through a bridge would count twice otherwise.
 fn network(table: &str, is_device: impl Fn(&str) -> bool) -> (u64, u64) {
@@ -92,6 +110,7 @@ docker0:  50       1    0    0    0     0          0         0       70       1 
     fn what_is_read_only_grows() {
         let (before, after) = (Traffic::so_far().unwrap(), Traffic::so_far().unwrap());
         assert!(after.received >= before.received && after.written >= before.written);
+        assert!(Meter::begin(true).moved().is_some() && Meter::begin(false).moved().is_none());
         assert_eq!(before.since(before), Traffic::default());
         assert_eq!(Traffic::default().since(after), Traffic::default(), "counters that began anew are not negative");
     }

@@ -25,7 +25,7 @@ pub use pending::send_pending;
 pub use report::{Told, report};
 pub use stored::{StoredVerdict, Transition};
 pub use warm::{Service, wait_for_service};
-pub use watch::{HookClock, HookTime, Watch};
+pub use watch::{HookClock, HookTime, Sign, Watch};
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -15,8 +15,16 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// How long the last heartbeat before a reboot is tried.
 const LAST_BEAT: Duration = Duration::from_secs(10);
 
-/// Says one sentence to whoever follows the run.
-pub(super) type Say = Arc<dyn Fn(&str) + Send + Sync>;
+/// What whoever follows the run is told.
+pub enum Sign<'s> {
+    /// One sentence.
+    Said(&'s str),
+    /// A heartbeat was taken.
+    Heartbeat,
+}
+
+/// Tells whoever follows the run.
+pub(super) type Tell = Arc<dyn Fn(Sign<'_>) + Send + Sync>;
 
 /// Watches over one boot run. Dropped, it stops.
 pub struct Watch {
@@ -29,7 +37,7 @@ struct Shared {
     began: Instant,
     line: Line,
     wanted: Lifecycle,
-    say: Say,
+    tell: Tell,
     state: Mutex<State>,
 }
 
@@ -44,8 +52,8 @@ struct State {
 impl Watch {
     /// Begins. `started` is when the instance did; `until` is the run's deadline.
     #[must_use]
-    pub fn start(line: Line, wanted: Lifecycle, started: Instant, until: Instant, say: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
-        let shared = Arc::new(Shared { began: line.now(), line, wanted, say, state: Mutex::default() });
+    pub fn start(line: Line, wanted: Lifecycle, started: Instant, until: Instant, tell: Tell) -> Self {
+        let shared = Arc::new(Shared { began: line.now(), line, wanted, tell, state: Mutex::default() });
         let working = shared.clone();
         let thread = std::thread::Builder::new().name("lifecycle".to_owned()).spawn(move || working.work(started, until));
         Self { shared, thread: Mutex::new(thread.ok()) }
@@ -171,16 +179,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn say(&self, sentence: &str) {
+        (self.tell)(Sign::Said(sentence));
+    }
+
     fn work(&self, started: Instant, until: Instant) {
         let found = find(&self.line, &self.wanted, until);
         self.lock().found = Some(found.clone());
         match found {
             Ok(Found::Hook(hook)) => {
-                (self.say)(&format!("hook `{}` of group `{}` waits for this run", hook.name, hook.group));
+                self.say(&format!("hook `{}` of group `{}` waits for this run", hook.name, hook.group));
                 self.live(Pulse::new(hook, started), until);
             }
-            Ok(Found::Nobody(why)) => (self.say)(&format!("no lifecycle hook to answer so far: {why}")),
-            Err(error) => (self.say)(&format!("the lifecycle hook cannot be found: {error}")),
+            Ok(Found::Nobody(why)) => self.say(&format!("no lifecycle hook to answer so far: {why}")),
+            Err(error) => self.say(&format!("the lifecycle hook cannot be found: {error}")),
         }
     }
 
@@ -202,9 +214,12 @@ impl Shared {
                 continue;
             }
             let problem = pulse.beat(&self.line, until).map(|error| error.to_string());
+            if problem.is_none() {
+                (self.tell)(Sign::Heartbeat);
+            }
             // Said once, not every few seconds.
             if let Some(problem) = problem.as_ref().filter(|problem| last_problem.as_ref() != Some(problem)) {
-                (self.say)(&format!("a heartbeat was not taken: {problem}"));
+                self.say(&format!("a heartbeat was not taken: {problem}"));
             }
             last_problem = problem;
         }
@@ -229,10 +244,16 @@ mod tests {
         let scripted = Scripted::new().member("g", "Pending:Wait").hook("h", 300).active("h");
         let line = scripted.line();
         let start = line.now();
-        let watch = Watch::start(line, Lifecycle::default(), start, start + Duration::from_mins(10), Arc::new(|_| ()));
+        let told = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counted = told.clone();
+        let count = Arc::new(move |sign: Sign<'_>| {
+            counted.fetch_add(usize::from(matches!(sign, Sign::Heartbeat)), std::sync::atomic::Ordering::SeqCst);
+        });
+        let watch = Watch::start(line, Lifecycle::default(), start, start + Duration::from_mins(10), count);
         wait_until(|| watch.is_over());
         let beats = scripted.calls().iter().filter(|call| call.starts_with("heartbeat")).count();
         assert!((4..=8).contains(&beats), "{beats}");
+        assert_eq!(told.load(std::sync::atomic::Ordering::SeqCst), beats, "each is told");
         assert!(watch.expires().is_some_and(|expires| expires > start + Duration::from_mins(10)));
     }
 

@@ -208,3 +208,85 @@ def test_what_a_timer_run_does_is_what_converge_says(write_case, meaning, code, 
     again = machine.run(case.agent("--trigger", "timer"), 30)
     laws.nothing_to_do(again)
     assert again.returncode == 0
+
+
+PARTS = """
+name: parts
+lifecycle: { group: g, hook: h, timeout: 5m }
+steps:
+  - id: elsewhere
+    directory: /srv/elsewhere
+  - id: app
+    directory: /srv/app
+  - id: settings
+    file: { path: /srv/app/settings, content: a }
+"""
+
+
+def test_a_part_of_a_playbook_is_recorded_as_one_and_gives_no_verdict(write_case):
+    case = write_case(PARTS)
+    machine = case.fresh()
+    plan = machine.run(case.agent("--dry-run", "--only", "settings"), 30)
+    assert plan.returncode == 10 and "only `settings`" in plan.stdout and "elsewhere" not in plan.stdout, plan.stdout + plan.stderr
+    done = machine.run(case.agent("--only", "settings"), 30)
+    assert done.returncode == 0 and "lifecycle" not in done.stderr, done.stderr
+    assert (machine.upper / "srv/app/settings").exists() and not (machine.upper / "srv/elsewhere").exists()
+    status = json.loads(machine.run(["agent", "status", "--json"], 30).stdout)
+    assert status["only"] == ["settings"] and [step["step"] for step in status["steps"]] == [2, 3], status
+    assert status["lifecycle"] == []
+    assert "only `settings` of it" in machine.run(["agent", "status"], 30).stdout
+
+
+def test_a_part_that_is_not_there_or_of_a_boot_run_is_refused(write_case):
+    case = write_case(PARTS)
+    machine = case.fresh()
+    for options in (["--only", "setings"], ["--dry-run", "--only", "setings"]):
+        refused = machine.run(case.agent(*options), 30)
+        assert refused.returncode == 2 and "did you mean `settings`?" in refused.stderr, refused.stderr
+    refused = machine.run(case.agent("--only", "settings", "--trigger", "boot"), 30)
+    assert refused.returncode == 2 and "by hand only" in refused.stderr, refused.stderr
+    assert not (machine.upper / "srv").exists() or not list((machine.upper / "srv").iterdir())
+
+
+def test_a_run_is_explained_whatever_became_of_it(write_case):
+    case = write_case(SLOW)
+    machine = case.fresh()
+    explain = ["agent", "explain"]
+    nothing = machine.run(explain, 30)
+    assert nothing.returncode == 1 and "no run is recorded" in nothing.stderr, nothing.stderr
+    running = started(case, machine)
+    under_way = machine.run(explain, 30)
+    assert under_way.returncode == 0 and "under way" in under_way.stdout and "slow" in under_way.stdout, under_way.stdout
+    for agent in processes.children(running.pid):
+        processes.send(agent, signal.SIGKILL)
+    running.wait(30)
+    crashed = machine.run(explain, 30)
+    assert crashed.returncode == 0 and "cut short" in crashed.stdout and "did not end" in crashed.stdout, crashed.stdout
+    machine.run(["touch", "/srv/go"], 10)
+    assert machine.run(case.agent(), 60).returncode == 0
+    done = json.loads(machine.run([*explain, "--json"], 30).stdout)
+    assert done["outcome"]["is"] == "converged" and [lane["step"] for lane in done["timeline"]] == [1, 2], done
+    assert done["critical_path"]["steps"] == [1, 2] and done["moved"]["received"] >= 0
+    assert all(lane["ready"] <= lane["began"] <= lane["ended"] <= done["end"] for lane in done["timeline"]), done["timeline"]
+    listed = machine.run([*explain, "--list"], 30).stdout.splitlines()
+    assert len(listed) == 2 and "cut short" in listed[0] and "converged" in listed[1], listed
+    first = listed[0].split()[0]
+    assert "cut short" in machine.run([*explain, first], 30).stdout
+    both = machine.run([*explain, "20"], 30)
+    assert both.returncode == 2 and first in both.stderr, both.stderr
+    page = machine.run([*explain, "--html", "/srv/run.html"], 30)
+    assert page.returncode == 0 and (machine.upper / "srv/run.html").stat().st_mode & 0o777 == 0o600
+    # A dry-run leaves no record; what it prints is explained all the same, by anybody.
+    script = "agent run --dry-run --json /.case/playbook.yaml > /tmp/plan; agent explain --events /tmp/plan"
+    plan = machine.run(["sh", "-c", script], 30)
+    assert plan.returncode == 0 and "nothing was written" in plan.stdout, plan.stdout + plan.stderr
+
+
+def test_a_run_that_was_refused_is_explained(write_case):
+    case = write_case("steps: []\nstpes: []\n")
+    machine = case.fresh()
+    assert machine.run(case.agent("--trigger", "timer"), 30).returncode == 2
+    refused = machine.run(["agent", "explain"], 30)
+    assert refused.returncode == 0 and "stpes" in refused.stdout, refused.stdout + refused.stderr
+    page = machine.run(["agent", "explain", "--html", "-"], 30).stdout
+    assert "stpes" in page and "data-step" not in page

@@ -92,7 +92,7 @@ fn page(run: &Explanation, under_way: Option<&str>) -> Page {
         ticks: scale.ticks(),
         marks: run.said.iter().map(|said| Mark::of_run(said, &scale)).collect(),
         rows: Row::all(run, &scale),
-        said: run.said.iter().map(line).collect(),
+        said: run.said.iter().filter(|said| said.about != About::Heartbeat).map(line).collect(),
     }
 }
 
@@ -154,7 +154,7 @@ fn figures(run: &Explanation) -> Vec<Figure> {
         Figure::new("took", seconds(summary.milliseconds), None),
         Figure::new("on the critical path", seconds(path.milliseconds), share(path.milliseconds)),
         Figure::new("of it our own work", seconds(path.own_milliseconds), share(path.own_milliseconds)),
-        Figure::new("waited for locks", seconds(locks), None),
+        Figure::new("waited for locks", if locks == 0 { "–".to_owned() } else { seconds(locks) }, None),
         Figure::new("tried again", retries.to_string(), None),
     ];
     if let Some(moved) = run.moved {

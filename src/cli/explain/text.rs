@@ -155,7 +155,7 @@ fn said(run: &Explanation, style: Style) -> String {
         return String::new();
     }
     let mut text = heading("what was said", style);
-    for said in &run.said {
+    for said in run.said.iter().filter(|said| said.about != About::Heartbeat) {
         let word = match said.about {
             About::Lifecycle => "lifecycle",
             About::Failure => "failure",

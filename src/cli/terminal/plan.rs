@@ -124,7 +124,7 @@ impl Listener for Plan {
                 known.heading = format!("plan for `{}` ({})", tame(playbook), steps(*count));
             }
             Event::Notice { text } | Event::Lifecycle { text } => known.notices.push(text.clone()),
-            Event::Narrowed { only, of } => known.notices.push(super::words::narrowed(only, *of)),
+            Event::Narrowed { only } => known.notices.push(super::words::narrowed(only)),
             Event::StepStarted { step, label, kind, .. } => {
                 let step = known.steps.entry(*step).or_default();
                 step.label.clone_from(label);
@@ -146,6 +146,7 @@ impl Listener for Plan {
             | Event::StepRetried { .. }
             | Event::RunCutShort { .. }
             | Event::Traffic { .. }
+            | Event::Heartbeat
             | Event::Binary { .. } => {}
         }
     }

@@ -193,7 +193,7 @@ impl State {
                 }
                 text
             }
-            Event::Narrowed { only, of } => format!("note: {}\n", tame(&narrowed(only, *of))),
+            Event::Narrowed { only } => format!("note: {}\n", tame(&narrowed(only))),
             Event::Notice { text } => format!("note: {}\n", tame(text)),
             Event::Lifecycle { text } => format!("lifecycle: {}\n", tame(text)),
             Event::RunFailed { reason } => error("error", "the run did not come to its steps", reason),

@@ -46,9 +46,9 @@ pub fn seconds(milliseconds: u64) -> String {
 }
 
 /// That only a part of the playbook is carried out.
-pub fn narrowed(only: &[String], of: usize) -> String {
-    let ids = only.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
-    format!("only {ids}, with what it takes: this is a part of the playbook's {}, and no verdict comes of it", steps(of))
+pub fn narrowed(only: &[String]) -> String {
+    let ids = only.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(" and ");
+    format!("only {ids}, with what it takes: a part of the playbook, of which no verdict comes")
 }
 
 /// An amount of data as people read it: `740 B`, `12.3 MB`.

@@ -52,6 +52,7 @@ impl Mark {
     pub fn of_run(said: &Said, scale: &Scale) -> Self {
         let about = match said.about {
             About::Lifecycle => "lifecycle",
+            About::Heartbeat => "beat",
             About::Failure => "failure",
             _ => "notice",
         };
@@ -71,12 +72,14 @@ struct Thread {
     part: &'static str,
 }
 
-/// A change as it is shown.
+/// Something that a step did: waited, tried again, changed something.
 #[derive(Serialize)]
-struct Change {
+struct Done {
+    #[serde(skip)]
+    instant: u64,
     at: String,
     text: String,
-    left: Option<&'static str>,
+    how: Option<&'static str>,
     diff: Vec<Named>,
 }
 
@@ -107,8 +110,7 @@ pub struct Row {
     marks: Vec<Mark>,
     parts: Vec<Named>,
     reason: Option<String>,
-    said: Vec<Mark>,
-    changes: Vec<Change>,
+    done: Vec<Done>,
 }
 
 impl Row {
@@ -152,8 +154,7 @@ impl Row {
             marks: lane.said.iter().map(|said| Mark::new(dot(said), said, scale)).collect(),
             parts: parts(lane, run),
             reason: reason(lane),
-            said: lane.said.iter().map(|said| Mark::new(dot(said), said, scale)).collect(),
-            changes: lane.changes.iter().map(|made| change(made, run.dry_run)).collect(),
+            done: done(lane, run.dry_run),
         }
     }
 }
@@ -231,7 +232,21 @@ fn parts(lane: &Lane, run: &Explanation) -> Vec<Named> {
     parts
 }
 
-fn change(made: &Made, dry_run: bool) -> Change {
+/// All that it did, in order.
+fn done(lane: &Lane, dry_run: bool) -> Vec<Done> {
+    let said = lane.said.iter().map(|said| Done {
+        instant: said.at,
+        at: format!("+{}", seconds(said.at)),
+        text: tame(&said.text),
+        how: if said.about == About::Wait { Some("waits:") } else { None },
+        diff: Vec::new(),
+    });
+    let mut done: Vec<Done> = said.chain(lane.changes.iter().map(|made| change(made, dry_run))).collect();
+    done.sort_by_key(|done| done.instant);
+    done
+}
+
+fn change(made: &Made, dry_run: bool) -> Done {
     let line = |line: &str| {
         let name = match line.as_bytes().first() {
             Some(b'+') => "added",
@@ -241,10 +256,11 @@ fn change(made: &Made, dry_run: bool) -> Change {
         };
         Named::new(name, line)
     };
-    Change {
+    Done {
+        instant: made.at,
         at: format!("+{}", seconds(made.at)),
         text: tame(&made.text),
-        left: match (made.applied, dry_run) {
+        how: match (made.applied, dry_run) {
             (true, _) => None,
             (false, true) => Some("would:"),
             (false, false) => Some("left as it is:"),

@@ -46,7 +46,7 @@ fn all_that_there_is() -> Vec<(i64, Event)> {
         dry_run: false,
         steps: 4,
     };
-    let mut events = vec![(0, started), (0, Event::Narrowed { only: vec![evil()], of: 9 })];
+    let mut events = vec![(0, started), (0, Event::Narrowed { only: vec![evil()] })];
     events.extend(step(0, 1, None, Ending::Changed));
     events.extend(step(100, 2, None, Ending::FailedButAllowed));
     events.extend(step(100, 3, Some(1), Ending::Failed));
