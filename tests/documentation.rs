@@ -202,3 +202,57 @@ fn the_reference_beside_the_package_is_what_the_code_says() {
     }
     is_current("reference.md", &text);
 }
+
+/// The playbook that the walk from Ansible arrives at: its blocks of YAML, one after the other.
+#[test]
+fn the_walk_from_ansible_arrives_at_a_playbook_that_is_accepted() {
+    let walk = std::fs::read_to_string(root().join("playbooks/from-ansible.md")).unwrap();
+    let ansible = std::fs::read_to_string(root().join("tests/bench/ansible/playbook.yaml")).unwrap();
+    let user_data = std::fs::read_to_string(root().join("tests/bench/ansible/ansible.sh")).unwrap();
+    let blocks = blocks(&walk);
+    let playbook: String = blocks.iter().filter(|(language, _)| language == "yaml").map(|(_, text)| text.as_str()).collect();
+    let read = Playbook::parse("from-ansible.md", &playbook).unwrap_or_else(|problems| panic!("{playbook}\n{problems}"));
+    let types = |playbook: &Playbook| playbook.entries.iter().map(|entry| entry.step_type.kind).collect::<Vec<_>>();
+    let whole = Location::Path(root().join("playbooks/background-removal.yaml"));
+    let whole = Playbook::load(&whole, &Overrides::default()).unwrap();
+    assert_eq!(types(&read), types(&whole), "the walk arrives somewhere else");
+
+    // What it quotes is what the bench runs.
+    let mut quoted = 0;
+    for (_, text) in blocks.iter().filter(|(language, _)| language == "yml" || language == "bash") {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "…") {
+            assert!(ansible.contains(line) || user_data.contains(line), "`{line}` is in neither of the two");
+            quoted += 1;
+        }
+    }
+    assert!(quoted > 20, "only {quoted} lines are quoted");
+    for (_, text) in blocks.iter().filter(|(language, _)| language == "sh") {
+        for line in command_lines(text) {
+            assert!(bootstrap_agent::cli::command().try_get_matches_from(&line).is_ok(), "`{}`", line.join(" "));
+        }
+    }
+}
+
+fn check_playbooks(folder: &Path) -> (bool, String) {
+    let mut script = std::process::Command::new(root().join("packaging/ci/check-playbooks"));
+    let said = script.arg(folder).env("AGENT", env!("CARGO_BIN_EXE_agent")).output().unwrap();
+    (said.status.success(), format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr)))
+}
+
+#[test]
+fn the_script_for_ci_accepts_our_playbooks_and_no_broken_one() {
+    let (accepted, said) = check_playbooks(&root().join("playbooks"));
+    assert!(accepted, "{said}");
+    for environment in gallery().iter().flat_map(|playbook| yaml_files(&playbook.parent().unwrap().join("vars"))) {
+        assert!(said.contains(&format!("--vars {}", environment.display())), "{} was not judged\n{said}", environment.display());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!check_playbooks(folder.path()).0, "nothing to judge is nothing to be content with");
+    std::fs::create_dir(folder.path().join("vars")).unwrap();
+    std::fs::write(folder.path().join("p.yaml"), "version: 1\nvars: { size: 1 }\nsteps:\n  - packages: [git]\n").unwrap();
+    std::fs::write(folder.path().join("vars/prod.yaml"), "size: 2\n").unwrap();
+    assert!(check_playbooks(folder.path()).0);
+    std::fs::write(folder.path().join("vars/test.yaml"), "sise: 2\n").unwrap();
+    let (accepted, said) = check_playbooks(folder.path());
+    assert!(!accepted && said.contains("did you mean `size`?") && said.contains("2 judged, 1 failed"), "{said}");
+}

@@ -157,6 +157,38 @@ mod tests {
 
     #[test]
     #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+    fn no_unit_is_more_exposed_than_is_stated() {
+        if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
+            println!("skipped: no systemd-analyze here; the lab has it");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let stated = include_str!("../../../SECURITY.md");
+        let mut seen = 0;
+        for (name, text) in texts(&wish(), true).into_iter().filter(|(name, _)| name.ends_with(".service")) {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            let said = std::process::Command::new("systemd-analyze")
+                .args(["security", "--offline=true", "--no-pager"])
+                .arg(&path)
+                .env("LC_ALL", "C.UTF-8")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            let figure = |text: &str, after: &str| {
+                let word = text.split_once(after).map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().to_owned());
+                word.and_then(|word| word.parse::<f64>().ok()).unwrap_or_else(|| panic!("no figure for {name} in\n{text}"))
+            };
+            let found = figure(&said, &format!("for {name}: "));
+            let limit = figure(stated, &format!("| `{name}` | "));
+            assert!(found <= limit, "{name} has {found}, SECURITY.md states {limit}");
+            seen += 1;
+        }
+        assert_eq!(seen, 3);
+    }
+
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a test that is skipped says so")]
     fn systemd_accepts_the_units() {
         if !std::path::Path::new("/usr/bin/systemd-analyze").exists() {
             println!("skipped: no systemd-analyze here; the lab has it");
