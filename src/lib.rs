@@ -10,6 +10,8 @@ pub mod cli;
 pub mod engine;
 // The Auto Scaling lifecycle hook: state machine, heartbeat, persisted verdict.
 pub mod lifecycle;
+// The way over: an Ansible playbook or a cloud-config becomes a playbook of ours, and what could not be said is listed.
+pub mod import;
 // Text to `Playbook`: all problems at once, each with file:line:column; variables, expressions, secrets block.
 pub mod playbook;
 // One file per step type; `mod.rs` holds the table of types.

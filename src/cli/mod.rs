@@ -10,6 +10,7 @@ mod explain;
 mod facts;
 mod help;
 mod iam_policy;
+mod import;
 mod install;
 mod installed;
 mod json;
@@ -56,6 +57,7 @@ enum Command {
     IamPolicy(iam_policy::Arguments),
     Doctor(doctor::Arguments),
     Wrap(wrap::Arguments),
+    Import(import::Arguments),
     ShipLogs(ship_logs::Arguments),
     Facts(facts::Arguments),
     Schema(schema::SchemaArguments),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::IamPolicy(arguments) => iam_policy::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Wrap(arguments) => wrap::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::ShipLogs(arguments) => ship_logs::run(&arguments),
         Command::Facts(arguments) => facts::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Arguments::command()),

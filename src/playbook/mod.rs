@@ -8,24 +8,24 @@ mod block;
 mod document;
 mod entry;
 mod evaluate;
-mod expression;
+pub(crate) mod expression;
 mod filters;
 mod frame;
 mod load;
 mod log_configuration;
 mod log_rules;
 mod names;
-mod node;
+pub(crate) mod node;
 mod parts;
 mod problem;
 mod schema;
 mod scope;
 mod secrets;
 mod shape;
-mod source;
+pub(crate) mod source;
 mod value;
 mod vars;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use entry::{Entry, Rendered, Wanted};
 pub use load::{Location, Overrides};
@@ -43,6 +43,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 use crate::host::aws::SecretSource;
+use crate::host::digest::Sha256;
 use crate::host::documents::{Beside, remote};
 use crate::logs::settings::LogSettings;
 use crate::step::fields::Span;
@@ -127,6 +128,19 @@ impl Playbook {
     /// Every problem of the playbook and of the overrides; or the one reason why it could not be had at all.
     pub fn load(location: &Location, overrides: &Overrides) -> Result<Self, Problems> {
         document::read(load::fetch(location, remote::ATTENDED)?, overrides, STEP_TYPES)
+    }
+
+    /// Reads a playbook that is on no disk yet, with its files in this folder.
+    ///
+    /// # Errors
+    /// As [`Playbook::load`].
+    pub(crate) fn of_text(label: &str, text: &str, beside: Beside) -> Result<Self, Problems> {
+        let (label, stem, digest) = (label.to_owned(), "playbook".to_owned(), Sha256::of(text.as_bytes()).to_string());
+        document::read(
+            document::Text { label, stem, beside, content: text.to_owned(), digest },
+            &Overrides::default(),
+            STEP_TYPES,
+        )
     }
 
     /// The same where nobody waits for an answer, and a network that comes up late is waited for.

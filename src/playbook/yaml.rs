@@ -25,11 +25,29 @@ pub fn read(source: &Source, text: &str) -> Result<Node, Problems> {
         let problem = Problem::nowhere(format!("`{}` is larger than {LARGEST} bytes", source.label));
         return Err(problem.hint("large files belong beside the playbook or in S3").into());
     }
-    let mut reader =
-        Reader { source, parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, problems: Vec::new() };
+    match document(source, text, false)? {
+        (node, problems) if problems.is_empty() => Ok(node),
+        (_, problems) => Err(Problems(problems)),
+    }
+}
+
+/// Where a value with a YAML tag stands in a foreign document: below this key.
+pub const TAGGED: &str = "!";
+
+/// Reads the document of another program, whose language allows more: what is not strict is reported beside it, and a value with a
+/// tag becomes a map whose only key is [`TAGGED`].
+pub fn read_foreign(source: &Source, text: &str) -> Result<(Node, Vec<Problem>), Problems> {
+    if text.len() > LARGEST {
+        return Err(Problem::nowhere(format!("`{}` is larger than {LARGEST} bytes", source.label)).into());
+    }
+    document(source, text, true)
+}
+
+fn document(source: &Source, text: &str, foreign: bool) -> Result<(Node, Vec<Problem>), Problems> {
+    let parser = Parser::new_from_str(text);
+    let mut reader = Reader { source, foreign, parser, anchors: HashMap::new(), nodes: 0, problems: Vec::new() };
     match reader.document() {
-        Ok(node) if reader.problems.is_empty() => Ok(node),
-        Ok(_) => Err(Problems(reader.problems)),
+        Ok(node) => Ok((node, reader.problems)),
         Err(problem) => {
             // What was noticed at its start may be what breaks the rest.
             if !reader.problems.contains(&problem) {
@@ -42,6 +60,7 @@ pub fn read(source: &Source, text: &str) -> Result<Node, Problems> {
 
 struct Reader<'s> {
     source: &'s Source,
+    foreign: bool,
     parser: Parser<'s, StrInput<'s>>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
@@ -122,6 +141,10 @@ impl<'s> Reader<'s> {
             }
             _ => return Err(self.source.problem(mark, "a value is missing here")),
         };
+        if tagged && self.foreign {
+            let key = Key { text: TAGGED.to_owned(), mark };
+            return Ok(Node { mark, kind: NodeKind::Map(vec![(key, Node { mark, kind })]) });
+        }
         if tagged {
             let problem = self.source.problem(mark, "YAML tags have no meaning here");
             self.problems.push(problem.hint("remove the `!…`; quotes make text of anything"));

@@ -1,0 +1,100 @@
+//! What is written is what `agent check` accepts: a step that it refuses becomes a comment with the reason.
+
+use super::document::{Content, Document, FOLLOWING};
+use super::report::{Item, Report, Verdict};
+use crate::host::documents::Beside;
+use crate::playbook::{Playbook, Position, Problem};
+
+/// What the text is called while it is judged.
+const LABEL: &str = "the playbook";
+
+/// Leaves out steps until nothing is wrong any more, and says so. Gives the text.
+///
+/// # Errors
+/// A problem that no step is to blame for.
+pub fn settle(document: &mut Document, beside: &Beside, report: &mut Report) -> Result<String, Problem> {
+    // Every round takes at least one step, so this ends.
+    loop {
+        drop_lost_ids(document, report);
+        let written = document.write();
+        let Err(problems) = Playbook::of_text(LABEL, &written.text, beside.clone()) else { return Ok(written.text) };
+        let before = remaining(document);
+        for problem in &problems.0 {
+            let Some(index) = guilty(problem, document, &written.starts) else { continue };
+            let why = match &problem.hint {
+                Some(hint) => format!("{} ({hint})", problem.message),
+                None => problem.message.clone(),
+            };
+            if let Some(piece) = document.pieces.get_mut(index).filter(|piece| piece.step().is_some()) {
+                report.leave_out(&piece.at, &why);
+                piece.content = Content::LeftOut(why);
+            }
+        }
+        if remaining(document) == before {
+            return Err(problems
+                .0
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Problem::nowhere("the playbook is refused without a reason")));
+        }
+    }
+}
+
+fn remaining(document: &Document) -> usize {
+    document.pieces.iter().filter(|piece| piece.step().is_some()).count()
+}
+
+/// The step that a problem is about: the one at its line, or the one whose template it is in.
+fn guilty(problem: &Problem, document: &Document, starts: &[usize]) -> Option<usize> {
+    let Position { file, line, .. } = problem.position.as_ref()?;
+    if file.as_ref() == LABEL {
+        return starts.iter().rposition(|start| start <= line);
+    }
+    document.pieces.iter().position(|piece| {
+        let template = piece.step().and_then(|step| step.text("template"));
+        template.is_some_and(|template| file.ends_with(template))
+    })
+}
+
+/// A step follows only steps that are there; one that is left with none to follow never runs.
+fn drop_lost_ids(document: &mut Document, report: &mut Report) {
+    loop {
+        let ids: Vec<String> = document.pieces.iter().filter_map(|piece| piece.step()).map(|step| step.id.clone()).collect();
+        let mut changed = false;
+        for piece in &mut document.pieces {
+            let at = piece.at.clone();
+            let Content::Step(step) = &mut piece.content else { continue };
+            let mut lost = None;
+            for key in FOLLOWING {
+                let followed = step.followed(key);
+                let kept: Vec<String> = followed.iter().filter(|id| ids.contains(id)).cloned().collect();
+                if kept.len() == followed.len() {
+                    continue;
+                }
+                changed = true;
+                if kept.is_empty() {
+                    step.remove(key);
+                    lost = (key == "on_change").then(|| "what it reacts to was left out".to_owned());
+                } else {
+                    step.set(key, kept);
+                }
+                let item = Item {
+                    at: at.clone(),
+                    excerpt: String::new(),
+                    what: format!("`{key}`"),
+                    task: at.clone(),
+                    is_task: false,
+                    verdict: Verdict::Differs("some of the tasks it reacts to were left out".into()),
+                };
+                report.add(item);
+            }
+            if let Some(why) = lost {
+                report.leave_out(&at, &why);
+                piece.content = Content::LeftOut(why);
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
