@@ -62,32 +62,33 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(file) = &arguments.events {
+        return show(&kept(file)?, None, arguments);
+    }
     let state = StateFolder::new(&arguments.state_dir);
-    let (record, under_way) = match &arguments.events {
-        Some(file) => (kept(file)?, None),
-        None => {
-            let records = record::all(&state).map_err(|error| match error.kind() {
-                Kind::Denied => error.hint("the records are root's: `sudo agent explain`"),
-                _ => error,
-            })?;
-            let Some(newest) = records.last() else {
-                terminal::complain(&format!("no run is recorded in `{}`\n", arguments.state_dir.display()));
-                return Ok(ExitCode::FAILURE);
-            };
-            let holder = state.run_lock_holder().filter(|_| !newest.is_finished()).map(|holder| holder.words);
-            if arguments.list {
-                terminal::print(&list(&records, holder.as_deref()));
-                return Ok(ExitCode::SUCCESS);
-            }
-            let record = arguments.run.as_ref().map_or(Ok(newest), |wanted| find(&records, wanted))?;
-            let is_newest = record.header.run == newest.header.run;
-            (record.clone(), holder.filter(|_| is_newest))
-        }
+    let records = record::all(&state).map_err(|error| match error.kind() {
+        Kind::Denied => error.hint("the records are root's: `sudo agent explain`"),
+        _ => error,
+    })?;
+    let Some(newest) = records.last() else {
+        terminal::complain(&format!("no run is recorded in `{}`\n", arguments.state_dir.display()));
+        return Ok(ExitCode::FAILURE);
     };
-    let now = under_way.as_ref().map(|_| jiff::Timestamp::now().as_millisecond());
-    let explanation = Explanation::of(&record, now);
+    let holder = state.run_lock_holder().filter(|_| !newest.is_finished()).map(|holder| holder.words);
+    if arguments.list {
+        terminal::print(&list(&records, holder.as_deref()));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let record = arguments.run.as_ref().map_or(Ok(newest), |wanted| find(&records, wanted))?;
+    let is_newest = record.header.run == newest.header.run;
+    show(record, holder.as_deref().filter(|_| is_newest), arguments)
+}
+
+/// Explains this record in the form that was asked for.
+fn show(record: &Record, under_way: Option<&str>, arguments: &Arguments) -> Result<ExitCode> {
+    let explanation = Explanation::of(record, under_way.map(|_| jiff::Timestamp::now().as_millisecond()));
     let text = if let Some(file) = &arguments.html {
-        let page = page::draw(&explanation, under_way.as_deref())?;
+        let page = page::draw(&explanation, under_way)?;
         if file.as_os_str() != "-" {
             private_file::write(file, page.as_bytes())?;
             return Ok(ExitCode::SUCCESS);
@@ -97,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let json = serde_json::to_string_pretty(&explanation);
         json.map_err(|error| Error::from_source(Kind::Bug, &error))? + "\n"
     } else {
-        text::draw(&explanation, under_way.as_deref(), terminal::style())
+        text::draw(&explanation, under_way, terminal::style())
     };
     terminal::print(&text);
     Ok(ExitCode::SUCCESS)

@@ -124,20 +124,20 @@ fn facts(run: &Explanation) -> Vec<String> {
 }
 
 fn failures(run: &Explanation) -> Vec<Evidence> {
-    let whole = run.summary.failure.iter().map(|failure| evidence("The run did not come to its steps".to_owned(), failure));
+    let whole = run.summary.failure.iter().map(|failure| evidence("The run did not come to its steps", failure));
     let steps = run.failed().map(|(lane, failure)| {
         let kind = if lane.kind.is_empty() { String::new() } else { format!(" ({})", lane.kind) };
-        evidence(format!("Step {} {}{kind} is not done", lane.step, lane.label), failure)
+        evidence(&format!("Step {} {}{kind} is not done", lane.step, lane.label), failure)
     });
     whole.chain(steps).collect()
 }
 
-fn evidence(title: String, failure: &Failure) -> Evidence {
+fn evidence(title: &str, failure: &Failure) -> Evidence {
     let where_it_stands = failure.place.iter().map(|place| Named::new("where", place));
     let doing = failure.doing.iter().map(|doing| Named::new("while", doing));
     let because = failure.because.iter().map(|because| Named::new("because", because));
     Evidence {
-        title: tame(&title),
+        title: tame(title),
         parts: where_it_stands.chain(doing).chain(because).collect(),
         last_lines: failure.last_lines.iter().map(|line| tame(line)).collect::<Vec<_>>().join("\n"),
         hint: failure.hint.as_deref().map(tame),

@@ -41,13 +41,21 @@ fn heading(words: &str, style: Style) -> String {
 fn wrapped(sentence: &str) -> String {
     let mut text = String::from("  -");
     let mut column = 3;
-    for word in sentence.split(' ') {
+    let mut words = sentence.split(' ').peekable();
+    while let Some(first) = words.next() {
+        let mut word = first.to_owned();
+        // A number stays with its unit.
+        if first.ends_with(|last: char| last.is_ascii_digit())
+            && let Some(unit) = words.next_if(|next| next.chars().count() <= 3)
+        {
+            word = format!("{word} {unit}");
+        }
         if column + 1 + word.chars().count() > 96 {
             text += "\n   ";
             column = 3;
         }
         text.push(' ');
-        text += word;
+        text += &word;
         column += 1 + word.chars().count();
     }
     text + "\n"
@@ -223,5 +231,7 @@ mod tests {
     fn sentences_are_broken_at_words() {
         let text = wrapped(&"word ".repeat(40));
         assert!(text.lines().all(|line| line.len() <= 96) && text.lines().count() == 3, "{text}");
+        let text = wrapped(&format!("{} 23.4 s more", "x".repeat(86)));
+        assert_eq!(text, format!("  - {}\n    23.4 s more\n", "x".repeat(86)), "a number stays with its unit");
     }
 }

@@ -86,7 +86,10 @@ fn locks(run: &Explanation) -> Option<String> {
     let total: u64 = waited().map(|lane| lane.timing.locks).sum();
     let why = worst.said.iter().find(|said| said.about == About::Wait && said.text.starts_with("lock "));
     let why = why.map_or("a place at the workbench", |said| said.text.as_str());
-    let on_path = waited().filter(|lane| lane.critical).count();
+    let on_path = match waited().filter(|lane| lane.critical).count() {
+        0 => "none".to_owned(),
+        some => some.to_string(),
+    };
     Some(format!(
         "{} waited {} for locks, {on_path} of them on that path; the longest was {}: {} for {why}",
         steps(waited().count()),

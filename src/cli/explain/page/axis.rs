@@ -65,8 +65,8 @@ impl Scale {
 fn label(instant: u64, distance: u64) -> String {
     match instant {
         0 => "0".to_owned(),
-        _ if distance % 60_000 == 0 => format!("{} min", instant / 60_000),
-        1_000..100_000 if instant % 1_000 == 0 => format!("{} s", instant / 1_000),
+        _ if distance.is_multiple_of(60_000) => format!("{} min", instant / 60_000),
+        1_000..100_000 if instant.is_multiple_of(1_000) => format!("{} s", instant / 1_000),
         _ => seconds(instant),
     }
 }
