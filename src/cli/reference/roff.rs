@@ -59,7 +59,7 @@ fn tagged(term: &Term) -> String {
     let notes = if term.notes.is_empty() { String::new() } else { format!(" ({})", set(&term.notes.join("; "))) };
     let mut said = paragraphs(&term.text).into_iter();
     let first = said.next().map(|one| set(&one) + "\n").unwrap_or_default();
-    let rest: String = said.map(|one| format!(".IP\n{}\n", set(&one))).collect();
+    let rest = said.map(|one| format!(".IP\n{}\n", set(&one))).collect::<Vec<_>>().concat();
     format!(".TP\n\\fB{}\\fR{notes}\n{first}{rest}", escaped(&term.name))
 }
 
