@@ -72,7 +72,7 @@ impl Pulse {
 /// From one heartbeat to the next: at most a third of the timeout, so that two may be lost. A group launches its instances in one
 /// moment and all of them share one small quota, so they do not beat in one moment.
 fn interval(timeout: Duration) -> Duration {
-    timeout / 3 - jitter(timeout / 12)
+    timeout / 4 + jitter(timeout / 12)
 }
 
 #[cfg(test)]
