@@ -170,17 +170,18 @@ def main() -> None:
     parser.add_argument("--shipper", action="append", default=[], help="a folder of `shippers/`, with options after a colon")
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--outage", type=int, default=60, help="seconds")
-    parser.add_argument("--only", action="append", default=[])
+    names = ["catching_up", "idle", "freshness", "outage", "killed", "rotated"]
+    parser.add_argument("--only", action="append", choices=names, default=[], help="this measurement")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    measurements = {
-        "catching_up": lambda s, k: catching_up(s, k, chosen.megabytes),
-        "idle": lambda s, k: idle(s, k, 20),
-        "freshness": lambda s, k: freshness(s, k, 15),
-        "outage": lambda s, k: outage(s, k, chosen.outage),
-        "killed": lambda s, k: killed(s, k, chosen.megabytes // 4),
-        "rotated": rotated,
-    }
+    measurements = dict(zip(names, [
+        lambda s, k: catching_up(s, k, chosen.megabytes),
+        lambda s, k: idle(s, k, 20),
+        lambda s, k: freshness(s, k, 15),
+        lambda s, k: outage(s, k, chosen.outage),
+        lambda s, k: killed(s, k, chosen.megabytes // 4),
+        rotated,
+    ]))
     results: Dict[str, Dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="shipping-", dir="/var/tmp") as folder:
         sink = Sink(chosen.sink, Path(folder))
