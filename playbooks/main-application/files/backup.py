@@ -47,7 +47,8 @@ def main(database, destination, days):
     oldest = now - timedelta(days=int(days))
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{database}-"):
         for found in page.get("Contents", []):
-            if found["LastModified"] < oldest:
+            # S3 counts whole seconds, so the newest may look older than it is.
+            if found["Key"] != key and found["LastModified"] < oldest:
                 s3.delete_object(Bucket=bucket, Key=found["Key"])
                 print(f"removed s3://{bucket}/{found['Key']}, which is older than {days} days")
 
