@@ -49,6 +49,9 @@ const KEYS: [(&str, Translate); 21] = [
     ("output", machine::output),
 ];
 
+/// The keys that take a list.
+const LISTS: [&str; 5] = ["bootcmd", "write_files", "users", "packages", "runcmd"];
+
 /// Keys that need nothing here, and why.
 const NO_NEED: [(&str, &str); 7] = [
     ("final_message", "a run says how it ended"),
@@ -86,7 +89,11 @@ pub fn import(main: &Written, odd: Vec<Problem>) -> (Document, Report) {
     for (name, translate) in KEYS {
         for (key, value) in members.iter().filter(|(key, _)| key.text == name) {
             importer.task = key.mark;
-            translate(&mut importer, key, value);
+            if LISTS.contains(&name) && !matches!(value.kind, NodeKind::List(_)) {
+                importer.left_out(key.mark, name, "a list is expected here");
+            } else {
+                translate(&mut importer, key, value);
+            }
         }
     }
     for (key, _) in members.iter().filter(|(key, _)| !KEYS.iter().any(|(name, _)| *name == key.text)) {

@@ -30,7 +30,9 @@ pub fn settle(document: &mut Document, beside: &Beside, report: &mut Report) -> 
                 piece.content = Content::LeftOut(why);
             }
         }
-        if remaining(document) == before {
+        if remaining(document) == before
+            && !problems.0.iter().any(|problem| drop_member(problem, document, report, &written.text))
+        {
             return Err(problems
                 .0
                 .into_iter()
@@ -38,6 +40,32 @@ pub fn settle(document: &mut Document, beside: &Beside, report: &mut Report) -> 
                 .unwrap_or_else(|| Problem::nowhere("the playbook is refused without a reason")));
         }
     }
+}
+
+/// Removes the variable, secret or other member of a block at this place; the steps that use it are refused in the next round.
+fn drop_member(problem: &Problem, document: &mut Document, report: &mut Report, text: &str) -> bool {
+    let Some(line) = problem.position.as_ref().filter(|at| at.file.as_ref() == LABEL).map(|at| at.line) else { return false };
+    let above: Vec<&str> = text.lines().take(line).collect();
+    let is_member = |line: &&&str| line.starts_with("  ") && !line.starts_with("   ");
+    let Some(name) = above.iter().rev().find(is_member).and_then(|line| line.trim().split(':').next()) else { return false };
+    let name = name.trim_matches('"');
+    let found = document.vars.shift_remove(name).is_some() || document.secrets.shift_remove(name).is_some();
+    if found {
+        report.leave_out_key(name, &problem.message);
+        document.head.push(format!("Left out: `{name}`: {}", problem.message));
+        return true;
+    }
+    let is_in = |members: &[(String, super::yaml::Yaml)]| members.iter().any(|(key, _)| key == name);
+    let (in_logs, in_env) = (is_in(&document.logs), is_in(&document.env));
+    if in_logs {
+        document.logs.clear();
+    } else if in_env {
+        document.env.retain(|(key, _)| key != name);
+    }
+    if in_logs || in_env {
+        document.head.push(format!("Left out: `{name}`: {}", problem.message));
+    }
+    in_logs || in_env
 }
 
 fn remaining(document: &Document) -> usize {

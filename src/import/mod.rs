@@ -111,3 +111,47 @@ fn name_of(path: &Path) -> String {
     let folder: Option<PathBuf> = path.parent().map(Path::to_owned).filter(|_| usual);
     folder.and_then(|folder| stem(&folder)).unwrap_or(own)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Imported {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yml");
+        std::fs::write(&path, text).unwrap();
+        import(&Wish { path: &path, overrides: &Overrides::default(), hosts: None }).unwrap()
+    }
+
+    #[test]
+    fn a_variable_that_check_refuses_takes_its_steps_with_it() {
+        let imported = of(
+            "- hosts: all\n  vars:\n    bad: \"{{ 'x' | int }}\"\n  tasks:\n    - command: echo {{ bad }}\n    - command: \"true\"\n",
+        );
+        assert!(
+            !imported.text.contains("\n  bad:") && imported.text.contains("left out: unknown variable `bad`"),
+            "{}",
+            imported.text
+        );
+        let report = imported.report.text();
+        assert!(report.contains("a.yml:3:5: `bad`: ") && report.contains("1 of 2 tasks (50 %)"), "{report}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out_and_nothing_goes_round_in_circles() {
+        let imported = of(
+            "- hosts: all\n  vars:\n    a: \"{{ b }}\"\n    b: \"{{ a }}\"\n    c: !vault |\n      6162\n  tasks:\n    - command: echo {{ a }}\n    - command: echo {{ c }}\n",
+        );
+        let report = imported.report.text();
+        assert!(report.contains("is made of itself") && report.contains("a YAML tag"), "{report}");
+        assert!(imported.text.ends_with("{{ c }}\n") && imported.text.contains("steps: []"), "{}", imported.text);
+    }
+
+    #[test]
+    fn a_cloud_config_with_the_wrong_shape_loses_nothing_unsaid() {
+        let imported = of("#cloud-config\npackages: nginx\nruncmd: [{a: b}, \"echo {{ x }}\"]\n");
+        let report = imported.report.text();
+        assert!(report.contains("`packages`: a list is expected here") && report.contains("a map is no command"), "{report}");
+        assert!(imported.text.contains("echo {{ \"{{\" }} x }}"), "{}", imported.text);
+    }
+}

@@ -92,6 +92,14 @@ impl Report {
         }
     }
 
+    /// Says the same of a variable or another key, by its name.
+    pub fn leave_out_key(&mut self, name: &str, why: &str) {
+        let what = format!("`{name}`");
+        for item in self.items.iter_mut().filter(|item| !item.is_task && item.what == what) {
+            item.verdict = Verdict::LeftOut(why.to_owned());
+        }
+    }
+
     /// Everything, in the order of the files.
     #[must_use]
     pub fn items(&self) -> Vec<&Item> {

@@ -72,6 +72,9 @@ fn steps(world: &World, task: &Task) -> Result<Became, Why> {
     if task.module.is_empty() {
         return Err("this task has no module".into());
     }
+    if ["include_tasks", "import_tasks", "include", "include_role", "import_role"].contains(&task.module.as_str()) {
+        return Err("what it includes is known in the run only, or is not beside the playbook".into());
+    }
     if is_tagged(&task.body) {
         return Err("its arguments have a YAML tag".into());
     }
