@@ -122,7 +122,7 @@ pub(super) fn wait_for(name: &str, locks: &[Lock], deadline: &Deadline, say: &dy
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead as _, BufReader};
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
     use std::process::{Child, Command, Stdio};
     use std::sync::Mutex;
 
@@ -182,10 +182,13 @@ mod tests {
         let lock = folder.path().join("lock.pid");
         let locks = [Lock::PidFile(lock.clone())];
         assert_eq!(Holder::of_any(&locks), None);
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        // It has answered, so it is no longer the one that started it.
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         std::fs::write(&lock, child.id().to_string()).unwrap();
         let told = Holder::of_any(&locks).unwrap().to_string();
-        assert_eq!(told, format!("sleep (pid {})", child.id()));
+        assert_eq!(told, format!("cat (pid {})", child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(Holder::of_any(&locks), None, "a leftover");
