@@ -214,7 +214,8 @@ def account(tmp_path, binary):
         )
         if until_asked:
             until(lambda: until_asked in asked.read_text(), 120, until_asked)
-            os.killpg(process.pid, signal.SIGINT)
+            # A shell that was itself started with the interrupt ignored, as in the background, could not trap that.
+            os.killpg(process.pid, signal.SIGTERM)
         said, _ = process.communicate(timeout=120)
         assert not list((tmp_path / "tmp").iterdir()), "it leaves files"
         return process.returncode, said, asked.read_text()
