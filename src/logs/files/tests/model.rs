@@ -151,7 +151,10 @@ impl Play {
         let to = format!("{log}.1");
         match self.rotation {
             Rotation::Rename | Rotation::RenameAndPack | Rotation::Delete => self.scene.rename(log, &to),
-            Rotation::CopyTruncate | Rotation::CopyTruncateAndPack => self.scene.copy_truncate(log, &to),
+            Rotation::CopyTruncate | Rotation::CopyTruncateAndPack => {
+                self.allow_for_little_content(log);
+                self.scene.copy_truncate(log, &to);
+            }
         }
         if self.random.random_bool(0.3) {
             self.look();
@@ -193,6 +196,24 @@ impl Play {
     fn write_down(&mut self) {
         self.scene.write_down();
         self.recorded = self.acknowledged.keys().copied().collect();
+    }
+
+    /// A copy of a log of which next to nothing was read yet may be another log that begins alike: then it is shipped twice, not lost.
+    fn allow_for_little_content(&mut self, log: &str) {
+        let text = std::fs::read_to_string(self.scene.path(log)).unwrap_or_default();
+        let telling = usize::try_from(crate::logs::files::identity::TELLING).unwrap_or(usize::MAX);
+        let mut before = 0;
+        let begin: Vec<u32> = text
+            .lines()
+            .take_while(|line| {
+                before += line.len() + 1;
+                before < telling
+            })
+            .filter_map(|line| line.split(' ').nth(1)?.parse().ok())
+            .collect();
+        if before < telling || !begin.iter().all(|number| self.acknowledged.contains_key(number)) {
+            self.repeatable.extend(begin);
+        }
     }
 
     /// Whatever was not written down may come again.
