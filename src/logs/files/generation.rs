@@ -366,6 +366,8 @@ impl Generation {
         } else if self.recorded.end != acknowledged
             && let Some(content) = self.content.as_mut().filter(|content| content.is_plain())
             && let Ok(Some(anchor)) = anchor_of(content, acknowledged)
+            // Cut and written anew, and nobody has noticed yet: then that is of what came after.
+            && matches!(still_has(content, &self.anchor), Ok(true))
         {
             self.recorded = anchor;
         }

@@ -13,6 +13,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::*;
 
 const SCRIPTS: u64 = 1000;
+/// What has found something once is played every time.
+const FOUND: [u64; 1] = [3_335_987_247];
 const LOGS: [&str; 2] = ["app.log", "web.log"];
 const KEPT: u32 = 6;
 
@@ -151,10 +153,7 @@ impl Play {
         let to = format!("{log}.1");
         match self.rotation {
             Rotation::Rename | Rotation::RenameAndPack | Rotation::Delete => self.scene.rename(log, &to),
-            Rotation::CopyTruncate | Rotation::CopyTruncateAndPack => {
-                self.allow_for_little_content(log);
-                self.scene.copy_truncate(log, &to);
-            }
+            Rotation::CopyTruncate | Rotation::CopyTruncateAndPack => self.scene.copy_truncate(log, &to),
         }
         if self.random.random_bool(0.3) {
             self.look();
@@ -196,24 +195,6 @@ impl Play {
     fn write_down(&mut self) {
         self.scene.write_down();
         self.recorded = self.acknowledged.keys().copied().collect();
-    }
-
-    /// A copy of a log of which next to nothing was read yet may be another log that begins alike: then it is shipped twice, not lost.
-    fn allow_for_little_content(&mut self, log: &str) {
-        let text = std::fs::read_to_string(self.scene.path(log)).unwrap_or_default();
-        let telling = usize::try_from(crate::logs::files::identity::TELLING).unwrap_or(usize::MAX);
-        let mut before = 0;
-        let begin: Vec<u32> = text
-            .lines()
-            .take_while(|line| {
-                before += line.len() + 1;
-                before < telling
-            })
-            .filter_map(|line| line.split(' ').nth(1)?.parse().ok())
-            .collect();
-        if before < telling || !begin.iter().all(|number| self.acknowledged.contains_key(number)) {
-            self.repeatable.extend(begin);
-        }
     }
 
     /// Whatever was not written down may come again.
@@ -329,7 +310,7 @@ fn whatever_happens_every_line_arrives() {
         None => (rand::random::<u32>().into(), number("MODEL_SCRIPTS").unwrap_or(SCRIPTS)),
     };
     let mut failures = Vec::new();
-    for seed in first..first + count {
+    for seed in FOUND.into_iter().chain(first..first + count) {
         let mut play = Play::new(seed);
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play.play()));
         if let Err(why) = outcome {
