@@ -47,7 +47,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { budget: 6 << 20, linger: Duration::from_secs(1) }
+        Self { budget: 3 << 20, linger: Duration::from_secs(1) }
     }
 }
 

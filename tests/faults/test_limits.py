@@ -165,4 +165,4 @@ def test_a_hundred_streams(rig):
         log.write(1000)
     time.sleep(5)
     rig.sink.say("up")
-    rig.judge("32 a hundred streams, with an outage", note="6 MiB of budget")
+    rig.judge("32 a hundred streams, with an outage", note="3 MiB of budget")

@@ -77,8 +77,7 @@ impl Files {
         let pipe = self.waker.0.as_ref();
         let mut wanted: Vec<PollFd> = watch.map(|watch| PollFd::new(watch.as_fd(), PollFlags::POLLIN)).into_iter().collect();
         wanted.extend(pipe.map(|(reader, _)| PollFd::new(reader.as_fd(), PollFlags::POLLIN)));
-        let limit = u16::try_from(turn.wait.as_millis().saturating_add(1)).unwrap_or(u16::MAX);
-        poll(&mut wanted, PollTimeout::from(limit)).ok();
+        poll(&mut wanted, PollTimeout::from(milliseconds(turn.wait))).ok();
         if let Some((reader, _)) = pipe {
             rustix::io::read(reader, &mut [0; 64]).ok();
         }
@@ -322,6 +321,12 @@ impl Files {
     }
 }
 
+/// As the kernel waits: never less, so that nobody asks again and again within the last millisecond, and not at all where there is
+/// more to do.
+fn milliseconds(wait: Duration) -> u16 {
+    u16::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u16::MAX)
+}
+
 fn is_hot(file: &Generation, now: Instant) -> bool {
     file.grown.is_some_and(|grown| now.saturating_duration_since(grown) < HOT)
 }
@@ -330,4 +335,17 @@ fn is_hot(file: &Generation, now: Instant) -> bool {
 fn is_changed(file: &Generation) -> bool {
     let seen = file.path.as_ref().and_then(|path| Seen::at(path).ok());
     seen.is_some_and(|seen| (file.size, file.changed) != (seen.size, seen.changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_more_to_do_does_not_wait() {
+        assert_eq!(milliseconds(Duration::ZERO), 0);
+        assert_eq!(milliseconds(Duration::from_nanos(1)), 1);
+        assert_eq!(milliseconds(HOT_PAUSE), 100);
+        assert_eq!(milliseconds(Duration::from_hours(1)), u16::MAX);
+    }
 }
