@@ -5,7 +5,7 @@
 
 mod gate;
 
-pub use gate::{Gate, Pass};
+pub use gate::{Closed, Gate, Pass, Patience, Waiting};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,8 @@ use crate::error::{Error, Kind, Result};
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// No single wait is drawn from more than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// How long a service that asks us to slow down is left alone.
+const SLOWER: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
 /// Tries again what may pass by itself. Cheap to clone; clones share the gate.
 #[derive(Clone)]
@@ -35,7 +37,7 @@ impl Retry {
     /// A gate of its own, on this clock. One per process, handed around.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { gate: Gate::new(clock.clone()), clock }
+        Self { gate: Gate::default(), clock }
     }
 
     /// The clock on which it waits.
@@ -51,18 +53,21 @@ impl Retry {
     pub fn run<T>(&self, deadline: Instant, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
         let mut last: Option<Error> = None;
         let mut tries = 0_u32;
+        let until = Until { clock: &*self.clock, deadline };
         loop {
-            let Some(pass) = self.gate.enter(deadline) else { return Err(gave_up(last, tries)) };
+            let Some(pass) = self.gate.enter(&until) else { return Err(gave_up(last, tries)) };
             tries += 1;
             let error = match attempt() {
                 Ok(value) => {
-                    pass.succeeded();
+                    pass.answered();
                     return Ok(value);
                 }
                 Err(error) => error,
             };
             match error.kind() {
-                Kind::Throttled => pass.throttled(),
+                Kind::Throttled => {
+                    pass.closed(SLOWER, None);
+                }
                 // Whatever else it was, the service did answer, or we cannot tell: the gate stays as it is.
                 _ => drop(pass),
             }
@@ -82,6 +87,26 @@ impl Retry {
             self.clock.sleep(wait);
             last = Some(error);
         }
+    }
+}
+
+/// A call that has to be over at a deadline.
+struct Until<'c> {
+    clock: &'c dyn Clock,
+    deadline: Instant,
+}
+
+impl Waiting for Until<'_> {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn has_until(&self, then: Instant) -> bool {
+        then <= self.deadline
+    }
+
+    fn wait(&self, span: Duration) {
+        self.clock.sleep(span);
     }
 }
 

@@ -16,8 +16,8 @@ from shipper.sink import Sink
 MEMORY = 64.0
 # Lines of one full request.
 BATCH = 1_048_576 // (199 + 26)
-# What a kill may send twice: the six requests that memory holds, and four that were answered while the record was being written.
-IN_FLIGHT = (6 + 4) * BATCH
+# What a kill may send twice: the four requests that memory holds, and six that were answered while the record was being written.
+IN_FLIGHT = (4 + 6) * BATCH
 # Longer than the shipper leaves folders alone: what it will find again, it has found by then.
 RESCAN = 11
 

@@ -1,88 +1,118 @@
-//! One gate for all calls of the process: when a service says "slow down", everybody waits, one probes, then all go on.
+//! One gate for all calls that share a service: when it asks us to slow down, or is away, one of us asks now and then, and the
+//! others wait.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::jitter;
-use crate::host::clock::Clock;
 
-/// How long the gate stays closed the first time, at most.
-const FIRST: Duration = Duration::from_secs(1);
-/// How long it stays closed at most, however often the probe is refused.
-const LONGEST: Duration = Duration::from_secs(30);
-/// Waiters for a probe's outcome look this often, so that a deadline is never overslept.
+/// A pause that the service asks for is kept, up to this.
+const LONGEST_ASKED_FOR: Duration = Duration::from_mins(2);
+/// Those who wait for a probe's outcome look this often whether they still have time for it.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// The gate. Clones are the same gate.
-#[derive(Clone)]
-pub struct Gate {
-    shared: Arc<Shared>,
-    clock: Arc<dyn Clock>,
+/// How long the service may be left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The first time, at most.
+    pub first: Duration,
+    /// At most, however often it was asked in vain.
+    pub longest: Duration,
 }
 
+impl Patience {
+    /// The interval from which the wait after so many tries is drawn.
+    #[must_use]
+    pub fn after(self, tries: u32) -> Duration {
+        self.first.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(self.longest)
+    }
+}
+
+/// Who waits at the gate, and for how long.
+pub trait Waiting {
+    /// This instant.
+    fn now(&self) -> Instant;
+    /// Whether it is worth waiting until then.
+    fn has_until(&self, then: Instant) -> bool;
+    /// Lets time pass; less of it, where it is worth it no more.
+    fn wait(&self, span: Duration);
+}
+
+/// The gate. Clones are the same gate.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Shared>);
+
+#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// Counts the trips, so that calls that left before a trip do not count as another one.
+    /// How often it closed: calls that left before that do not close it once more.
     trips: u64,
-    /// From how long an interval the present closure was drawn; zero while the gate is open.
-    backoff: Duration,
+    /// How often it closed without an answer that opened it.
+    tries: u32,
+    /// Since when nothing was answered.
+    since: Option<Instant>,
     door: Door,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Door {
+    #[default]
     Open,
     ClosedUntil(Instant),
     /// One call is out to see whether the service has recovered.
     Probing,
 }
 
-impl Gate {
-    /// Open.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let state = State { trips: 0, backoff: Duration::ZERO, door: Door::Open };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }), clock }
-    }
+/// What a call that failed did to the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// When to come back.
+    pub until: Instant,
+    /// How long nothing has been answered.
+    pub lasts: Duration,
+}
 
-    /// Waits until a call may go out; `None` when that is not before the deadline.
+impl Gate {
+    /// Waits until a call may go out; `None` when there is no time for that.
     #[must_use]
-    pub fn enter(&self, deadline: Instant) -> Option<Pass<'_>> {
+    pub fn enter<'g>(&'g self, who: &'g dyn Waiting) -> Option<Pass<'g>> {
         let mut state = self.lock();
         loop {
-            let now = self.clock.now();
+            let now = who.now();
+            if !who.has_until(now) {
+                return None;
+            }
             match state.door {
-                Door::Open => return Some(Pass { gate: self, trips: state.trips, probe: false }),
+                Door::Open => return Some(Pass { gate: self, who, trips: state.trips, probe: false }),
                 Door::ClosedUntil(until) if until <= now => {
                     state.door = Door::Probing;
-                    return Some(Pass { gate: self, trips: state.trips, probe: true });
+                    return Some(Pass { gate: self, who, trips: state.trips, probe: true });
                 }
-                Door::ClosedUntil(until) if until > deadline => return None,
+                Door::ClosedUntil(until) if !who.has_until(until) => return None,
                 Door::ClosedUntil(until) => {
                     drop(state);
-                    self.clock.sleep(until - now);
+                    who.wait(until - now);
                     state = self.lock();
                 }
-                Door::Probing if now >= deadline => return None,
                 Door::Probing => {
-                    state = self.shared.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
+                    state = self.0.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
-        self.shared.changed.notify_all();
+        self.0.changed.notify_all();
     }
 }
 
@@ -90,42 +120,49 @@ impl Gate {
 #[must_use]
 pub struct Pass<'g> {
     gate: &'g Gate,
+    who: &'g dyn Waiting,
     trips: u64,
     probe: bool,
 }
 
 impl Pass<'_> {
-    /// The service answered: an open gate stays open, a probe opens it.
-    pub fn succeeded(mut self) {
-        if self.probe {
-            self.probe = false;
-            self.gate.change(|state| {
+    /// The service answered: the gate is open. It does not forget at once how busy the service was.
+    pub fn answered(mut self) {
+        let probe = std::mem::take(&mut self.probe);
+        self.gate.change(|state| {
+            state.tries /= 2;
+            state.since = None;
+            if probe {
                 state.door = Door::Open;
-                state.backoff = Duration::ZERO;
-            });
-        }
+            }
+        });
     }
 
-    /// The service asked us to slow down: the gate closes, for longer each time a probe is refused.
-    pub fn throttled(mut self) {
-        let probe = std::mem::take(&mut self.probe);
-        let now = self.gate.clock.now();
+    /// It did not, or not with what we wanted: the gate closes, for longer each time.
+    pub fn closed(mut self, patience: Patience, asked_for: Option<Duration>) -> Closed {
+        self.probe = false;
+        let now = self.who.now();
+        let mut closed = Closed { until: now, lasts: Duration::ZERO };
         self.gate.change(|state| {
-            // Others were under way when the gate closed; their refusals are the same one.
-            if state.trips != self.trips {
-                return;
+            if state.trips == self.trips {
+                let wait = jitter(patience.after(state.tries)).max(asked_for.unwrap_or_default().min(LONGEST_ASKED_FOR));
+                state.trips += 1;
+                state.tries = state.tries.saturating_add(1).min(16);
+                state.door = Door::ClosedUntil(now + wait);
             }
-            state.trips += 1;
-            state.backoff = if probe { (state.backoff * 2).clamp(FIRST, LONGEST) } else { FIRST };
-            state.door = Door::ClosedUntil(now + jitter(state.backoff));
+            closed.lasts = now.saturating_duration_since(*state.since.get_or_insert(now));
+            if let Door::ClosedUntil(until) = state.door {
+                closed.until = until;
+            }
         });
+        closed
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if self.probe {
-            let now = self.gate.clock.now();
+            let now = self.who.now();
             self.gate.change(|state| state.door = Door::ClosedUntil(now));
         }
     }
@@ -134,75 +171,111 @@ impl Drop for Pass<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::clock::FakeClock;
+    use crate::host::clock::{Clock, FakeClock};
+    use crate::host::retry::Until;
 
-    fn gate() -> (Gate, Arc<FakeClock>, Instant) {
-        let clock = FakeClock::shared();
-        let deadline = clock.now() + Duration::from_hours(1);
-        (Gate::new(clock.clone()), clock, deadline)
+    const PATIENCE: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+
+    struct Scene {
+        gate: Gate,
+        clock: Arc<FakeClock>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            Self { gate: Gate::default(), clock: FakeClock::shared() }
+        }
+
+        fn until(&self, left: Duration) -> Until<'_> {
+            Until { clock: &*self.clock, deadline: self.clock.now() + left }
+        }
+
+        fn hour(&self) -> Until<'_> {
+            self.until(Duration::from_hours(1))
+        }
+
+        /// How long a call that fails closes the gate.
+        fn wait(&self, patience: Patience, asked_for: Option<Duration>) -> Duration {
+            let hour = self.hour();
+            let pass = self.gate.enter(&hour).unwrap();
+            let now = self.clock.now();
+            pass.closed(patience, asked_for).until - now
+        }
     }
 
     #[test]
     fn refused_probes_close_it_for_longer_up_to_a_limit() {
-        let (gate, clock, deadline) = gate();
-        let mut intervals = Vec::new();
-        for _ in 0..8 {
-            gate.enter(deadline).unwrap().throttled();
-            intervals.push(gate.lock().backoff.as_secs());
+        assert_eq!([0, 1, 2, 3, 4, 5, 40].map(|tries| PATIENCE.after(tries).as_secs()), [1, 2, 4, 8, 16, 30, 30]);
+        let scene = Scene::new();
+        let waits: Vec<Duration> = (0..200).map(|_| scene.wait(PATIENCE, None)).collect();
+        for (wait, tries) in waits.iter().zip(0..) {
+            assert!(*wait <= PATIENCE.after(tries), "{wait:?} after {tries} tries");
         }
-        assert_eq!(intervals, [1, 2, 4, 8, 16, 30, 30, 30]);
-        assert!(clock.waits().iter().all(|wait| *wait <= LONGEST));
+        let longest = waits.iter().max().unwrap();
+        assert!(*longest > PATIENCE.longest / 2, "two hundred draws reach {longest:?} only");
     }
 
     #[test]
-    fn calls_that_were_under_way_do_not_escalate() {
-        let (gate, _, deadline) = gate();
-        let crowd: Vec<_> = (0..20).map(|_| gate.enter(deadline).unwrap()).collect();
+    fn what_the_service_asks_for_is_kept_within_reason() {
+        let scene = Scene::new();
+        assert!(scene.wait(PATIENCE, Some(Duration::from_secs(9))) >= Duration::from_secs(9));
+        assert_eq!(scene.wait(PATIENCE, Some(Duration::from_hours(9))), LONGEST_ASKED_FOR);
+    }
+
+    #[test]
+    fn calls_that_were_under_way_close_it_once() {
+        let scene = Scene::new();
+        let hour = scene.hour();
+        let crowd: Vec<_> = (0..20).map(|_| scene.gate.enter(&hour).unwrap()).collect();
         for pass in crowd {
-            pass.throttled();
+            pass.closed(PATIENCE, None);
         }
-        let state = *gate.lock();
-        assert_eq!((state.trips, state.backoff), (1, FIRST));
+        let state = *scene.gate.lock();
+        assert_eq!((state.trips, state.tries), (1, 1));
     }
 
     #[test]
-    fn a_probe_that_is_answered_opens_it_for_all() {
-        let (gate, _, deadline) = gate();
-        gate.enter(deadline).unwrap().throttled();
-        let probe = gate.enter(deadline).unwrap();
+    fn a_probe_that_is_answered_opens_it_for_all_and_only_one_asks() {
+        let scene = Scene::new();
+        scene.wait(PATIENCE, None);
+        let (hour, others) = (scene.hour(), scene.hour());
+        let probe = scene.gate.enter(&hour).unwrap();
         assert!(probe.probe);
-        probe.succeeded();
-        assert!(!gate.enter(deadline).unwrap().probe);
-        assert_eq!(gate.lock().backoff, Duration::ZERO);
-    }
-
-    #[test]
-    fn only_one_probes_and_the_others_wait_for_its_outcome() {
-        let (gate, _, deadline) = gate();
-        gate.enter(deadline).unwrap().throttled();
-        let probe = gate.enter(deadline).unwrap();
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| gate.enter(deadline).is_some_and(|pass| !pass.probe));
+            let other = scope.spawn(|| scene.gate.enter(&others).is_some_and(|pass| !pass.probe));
             std::thread::sleep(Duration::from_millis(20));
             assert!(!other.is_finished());
-            probe.succeeded();
+            probe.answered();
             assert!(other.join().unwrap());
         });
+        assert_eq!(scene.gate.lock().tries, 0);
+    }
+
+    #[test]
+    fn how_busy_the_service_was_is_not_forgotten_at_its_first_answer() {
+        let scene = Scene::new();
+        for _ in 0..4 {
+            scene.wait(PATIENCE, None);
+        }
+        scene.gate.enter(&scene.hour()).unwrap().answered();
+        assert_eq!(scene.gate.lock().tries, 2);
     }
 
     #[test]
     fn a_probe_that_ends_without_an_answer_lets_the_next_one_probe() {
-        let (gate, _, deadline) = gate();
-        gate.enter(deadline).unwrap().throttled();
-        drop(gate.enter(deadline).unwrap());
-        assert!(gate.enter(deadline).unwrap().probe);
+        let scene = Scene::new();
+        scene.wait(PATIENCE, None);
+        let hour = scene.hour();
+        drop(scene.gate.enter(&hour).unwrap());
+        assert!(scene.gate.enter(&hour).unwrap().probe);
     }
 
     #[test]
-    fn nobody_waits_past_the_deadline() {
-        let (gate, clock, deadline) = gate();
-        gate.enter(deadline).unwrap().throttled();
-        gate.lock().door = Door::ClosedUntil(clock.now() + Duration::from_secs(10));
-        assert!(gate.enter(clock.now() + Duration::from_secs(5)).is_none());
+    fn nobody_waits_longer_than_there_is_time() {
+        let scene = Scene::new();
+        scene.wait(PATIENCE, Some(Duration::from_secs(10)));
+        let before = scene.clock.now();
+        assert!(scene.gate.enter(&scene.until(Duration::from_secs(5))).is_none());
+        assert_eq!(scene.clock.now(), before);
     }
 }

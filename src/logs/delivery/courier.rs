@@ -8,15 +8,21 @@ use std::time::{Duration, Instant};
 use super::compression::Compression;
 use super::creation::{Missing, Retentions};
 use super::dead_letters::DeadLetters;
-use super::gate::{AWAY, BUSY, Gate, Patience, REFUSED};
 use super::pause::Pause;
 use crate::error::Error;
 use crate::host::aws::{Class, LogBody, LogStore, Refusal, Stored};
-use crate::host::retry::jitter;
+use crate::host::retry::{Gate, Pass, Patience, jitter};
 use crate::logs::complaints::Complaints;
 use crate::logs::figures::{Figure, Figures};
 use crate::logs::outbox::{Batch, Destination};
 
+/// Nobody answers, or the service has a problem of its own. Shorter than what is left for a last flush, so that it is one try at
+/// least; and nobody gives up here, so this decides how soon after an outage logs flow again.
+const AWAY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) };
+/// It asks us to slow down.
+const BUSY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
+/// It does not believe who we are.
+const REFUSED: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// What concerns one group or stream, such as a permission, does not close the gate for the others.
 pub(super) const OF_ITS_OWN: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// A stream that was just made is not always there at once.
@@ -94,7 +100,7 @@ impl Courier {
     /// One request, once; it is this long before compression.
     pub(super) fn attempt(&self, batch: &Batch, body: &LogBody, size: usize) -> Tried {
         let to = batch.to();
-        let Some(pass) = self.gate.enter() else { return Tried::Stopped };
+        let Some(pass) = self.gate.enter(&*self.pause) else { return Tried::Stopped };
         if self.missing.has(to) {
             drop(pass);
             return self.make(to);
@@ -126,7 +132,7 @@ impl Courier {
         }
     }
 
-    fn refused(&self, to: &Destination, pass: super::gate::Pass<'_>, refusal: Refusal) -> Tried {
+    fn refused(&self, to: &Destination, pass: Pass<'_>, refusal: Refusal) -> Tried {
         let patience = match refusal.class {
             Class::Content => {
                 pass.answered();
@@ -180,7 +186,7 @@ impl Courier {
             }
             Err(refusal) => {
                 drop(making);
-                self.gate.enter().map_or(Tried::Stopped, |pass| self.refused(to, pass, refusal))
+                self.gate.enter(&*self.pause).map_or(Tried::Stopped, |pass| self.refused(to, pass, refusal))
             }
         }
     }

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::gate::Patience;
 use super::pause::Pause;
 use crate::error::Error;
 use crate::host::aws::{Class, LogStore, Told};
-use crate::host::retry::jitter;
+use crate::host::retry::{Patience, jitter};
 use crate::logs::outbox::Destination;
 
 /// A fleet that boots at once makes its streams within this time, not in one moment.

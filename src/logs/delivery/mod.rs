@@ -7,7 +7,6 @@ mod compression;
 mod courier;
 mod creation;
 mod dead_letters;
-mod gate;
 mod leftovers;
 mod pause;
 
@@ -22,7 +21,6 @@ use std::time::{Duration, Instant};
 use self::courier::{Courier, End};
 use self::creation::{Missing, Retentions};
 use self::dead_letters::DeadLetters;
-use self::gate::Gate;
 use self::pause::Pause;
 use super::complaints::Complaints;
 use super::figures::Figures;
@@ -30,6 +28,7 @@ use super::outbox::Outbox;
 use crate::error::{Context as _, Result};
 use crate::host::aws::LogStore;
 use crate::host::clock::Clock;
+use crate::host::retry::Gate;
 use crate::host::state::StateFolder;
 
 /// How many requests are on their way at most. The outbox gives out one per stream, and more while a backlog waits.
@@ -101,7 +100,7 @@ impl Courier {
             figures: means.figures,
             compression: means.compression,
             complaints: means.complaints,
-            gate: Gate::new(pause.clone()),
+            gate: Gate::default(),
             pause,
             letters: DeadLetters::new(&means.state, means.dead_letter_limit),
             troubled: std::sync::Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::host::clock::Clock;
+use crate::host::retry::Waiting;
 
 /// How late one may hear that it is time to stop.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -43,5 +44,37 @@ impl Pause {
 
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
+    }
+}
+
+/// A sender waits for as long as it takes, unless it is time to stop.
+impl Waiting for Pause {
+    fn now(&self) -> Instant {
+        self.now()
+    }
+
+    fn has_until(&self, _: Instant) -> bool {
+        !self.is_over()
+    }
+
+    fn wait(&self, span: Duration) {
+        self.wait(span);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::clock::FakeClock;
+    use crate::host::retry::{Gate, Patience};
+
+    #[test]
+    fn nobody_waits_when_it_is_time_to_stop() {
+        let (gate, pause) = (Gate::default(), Pause::new(FakeClock::shared()));
+        let minute = Duration::from_mins(1);
+        gate.enter(&pause).unwrap().closed(Patience { first: minute, longest: minute }, Some(minute));
+        pause.end();
+        let before = pause.now();
+        assert!(gate.enter(&pause).is_none() && pause.now() == before);
     }
 }
