@@ -125,7 +125,7 @@ impl Attempt<'_> {
             if self.limit.is_over() {
                 return Err(Error::new(Kind::TimedOut, format!("no time was left to {}", change.text)));
             }
-            self.voice.change(change, true);
+            self.voice.change(change, true, !self.step.is_rechecked());
             let applied = self.step.apply(change, self.host);
             // Also after a failure: half of it may have been written.
             self.world.forget();

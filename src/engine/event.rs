@@ -91,6 +91,9 @@ pub enum Event {
         diff: Option<String>,
         /// Whether it is being made now.
         applying: bool,
+        /// Every run makes it, as the playbook says: it is no drift.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        routine: bool,
     },
     /// A line from a program that the step runs.
     Output {
@@ -344,7 +347,7 @@ mod tests {
         teller.tell(Event::Lifecycle { text: leak() });
         teller.tell(Event::StepStarted { step: 1, label: leak(), kind: "file".into(), after: None });
         teller.tell(Event::StepWaiting { step: 1, reason: leak() });
-        teller.tell(Event::Change { step: 1, text: leak(), diff: Some(leak()), applying: true });
+        teller.tell(Event::Change { step: 1, text: leak(), diff: Some(leak()), applying: true, routine: false });
         teller.tell(Event::Output { step: 1, line: leak() });
         teller.tell(Event::StepRetried { step: 1, attempt: 2, because: leak() });
         teller.tell(Event::RunCutShort { run: "r".into(), because: leak() });

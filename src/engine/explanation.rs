@@ -170,7 +170,7 @@ impl Explanation {
                 (lane.label, lane.kind, lane.after) = (label.clone(), kind.clone(), *after);
                 (lane.began, lane.ready) = (at, lane.ready.min(at));
             }
-            Event::Change { step, text, diff, applying } => {
+            Event::Change { step, text, diff, applying, .. } => {
                 lane_of(lanes, *step, at).changes.push(Made { at, text: text.clone(), diff: diff.clone(), applied: *applying });
             }
             Event::Traffic { step: Some(step), moved } => lane_of(lanes, *step, at).moved = Some(*moved),

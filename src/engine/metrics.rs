@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, json};
 
-use super::event::{Ending, Event, Stamped};
+use super::event::{Event, Stamped};
 use crate::logs::emf::{Dimension, Metric, line};
 
 /// Hears the first word of a run, and makes the line of the last one.
@@ -13,7 +13,7 @@ use crate::logs::emf::{Dimension, Metric, line};
 pub struct RunMetrics {
     playbook: String,
     trigger: String,
-    /// The steps that found something changed, or could not tell.
+    /// The steps that found something changed.
     differing: BTreeSet<usize>,
 }
 
@@ -27,7 +27,7 @@ impl RunMetrics {
                 self.differing.clear();
                 None
             }
-            Event::Change { step, .. } | Event::StepFinished { step, ending: Ending::Unknown, .. } => {
+            Event::Change { step, routine: false, .. } => {
                 self.differing.insert(*step);
                 None
             }
@@ -67,8 +67,8 @@ mod tests {
             steps: 3,
         };
         assert_eq!(metrics.hear(&Stamped { at: 1, event: started }), None);
-        for (step, applying) in [(1, true), (1, true), (3, false)] {
-            let event = Event::Change { step, text: "change it".into(), diff: None, applying };
+        for (step, applying, routine) in [(1, true, false), (1, true, false), (2, true, true), (3, false, false)] {
+            let event = Event::Change { step, text: "change it".into(), diff: None, applying, routine };
             assert_eq!(metrics.hear(&Stamped { at: 2, event }), None);
         }
         let finished = Event::RunFinished {

@@ -179,8 +179,8 @@ impl Listener for Recorder {
             // Programs may print megabytes; the shipped log has it.
             Event::Output { .. } => return,
             // Contents of files belong to the files.
-            Event::Change { step, text, applying, .. } => {
-                let event = Event::Change { step: *step, text: text.clone(), diff: None, applying: *applying };
+            Event::Change { step, text, applying, routine, .. } => {
+                let event = Event::Change { step: *step, text: text.clone(), diff: None, applying: *applying, routine: *routine };
                 &Stamped { at: stamped.at, event }
             }
             _ => stamped,

@@ -254,8 +254,8 @@ impl Listener for Shipping {
         let Some(shared) = &self.0 else { return };
         let event = match &stamped.event {
             // Contents of files belong to the files.
-            Event::Change { step, text, applying, .. } => {
-                Event::Change { step: *step, text: text.clone(), diff: None, applying: *applying }
+            Event::Change { step, text, applying, routine, .. } => {
+                Event::Change { step: *step, text: text.clone(), diff: None, applying: *applying, routine: *routine }
             }
             other => other.clone(),
         };

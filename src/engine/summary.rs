@@ -195,10 +195,10 @@ impl Summary {
         }
     }
 
-    /// The changes that were made or would have been.
+    /// The changes that were made or would have been, but for those that every run makes.
     fn find_drift(&self, record: &Record) -> Vec<Drift> {
         let of = |stamped: &Stamped| match &stamped.event {
-            Event::Change { step, text, applying, .. } => {
+            Event::Change { step, text, applying, routine: false, .. } => {
                 let of = self.steps.iter().find(|known| known.step == *step)?;
                 let repaired = *applying && of.ending == Some(Ending::Changed);
                 Some(Drift { step: *step, label: of.label.clone(), change: text.clone(), repaired })
@@ -306,10 +306,15 @@ mod tests {
                 event: Event::RunStarted { run, playbook, playbook_digest, version, trigger, dry_run: false, steps: 2 },
             }
         };
-        let change = |step, applying| Event::Change { step, text: format!("change {step}"), diff: None, applying };
+        let change = |step, applying, routine| {
+            let text = format!("change {step}");
+            Event::Change { step, text, diff: None, applying, routine }
+        };
         let events = |trigger| {
             let mut events = vec![begun(trigger), started(0, 1, None), started(0, 2, None)];
-            events.extend([change(1, true), change(2, false)].map(|event| Stamped { at: 1, event }));
+            events.extend(
+                [change(1, true, false), change(2, false, false), change(2, true, true)].map(|event| Stamped { at: 1, event }),
+            );
             events.extend([finished(2, 1, 1, 0), finished(2, 2, 1, 0)]);
             events
         };

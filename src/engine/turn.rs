@@ -264,7 +264,7 @@ fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, touches: &Touche
         Ok(Forecast::Known(finding)) => {
             finding.notice.iter().for_each(|notice| voice.notice(notice));
             for change in &finding.changes {
-                voice.change(change, false);
+                voice.change(change, false, !step.is_rechecked());
             }
             let changes = finding.changes.len();
             let (ending, fingerprint) =
@@ -274,7 +274,7 @@ fn forecast(setting: &Setting, turn: &Turn, step: &dyn AnyStep, touches: &Touche
         Ok(Forecast::Unknown(why, finding)) => {
             let changes = finding.map_or_else(Vec::new, |finding| finding.changes);
             for change in &changes {
-                voice.change(change, false);
+                voice.change(change, false, !step.is_rechecked());
             }
             Outcome { changes: changes.len(), ..Outcome::because(Ending::Unknown, why) }
         }

@@ -41,20 +41,20 @@ impl Voice {
         self.tell(Event::StepWaiting { step: self.step, reason: reason.to_owned() });
     }
 
-    /// It makes this change, or would.
-    pub fn change(&self, change: &AnyChange, applying: bool) {
+    /// It makes this change, or would; every run does, if it is routine.
+    pub fn change(&self, change: &AnyChange, applying: bool, routine: bool) {
         let diff = change.diff.as_ref().map(diff::unified);
-        self.tell(Event::Change { step: self.step, text: change.text.clone(), diff, applying });
+        self.tell(Event::Change { step: self.step, text: change.text.clone(), diff, applying, routine });
     }
 
     /// It makes a change that is no step's own.
     pub fn also(&self, text: &str) {
-        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: true });
+        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: true, routine: false });
     }
 
     /// It differs like this, and this run may not repair that.
     pub fn left(&self, text: &str) {
-        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: false });
+        self.tell(Event::Change { step: self.step, text: text.to_owned(), diff: None, applying: false, routine: false });
     }
 
     /// Something the operator should know.

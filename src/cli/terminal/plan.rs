@@ -181,7 +181,13 @@ mod tests {
 
     #[test]
     fn the_plan_stands_in_the_order_of_the_playbook_whatever_ended_first() {
-        let change = Event::Change { step: 1, text: "write /etc/a".into(), diff: Some("-a\n+b\n".into()), applying: false };
+        let change = Event::Change {
+            step: 1,
+            text: "write /etc/a".into(),
+            diff: Some("-a\n+b\n".into()),
+            applying: false,
+            routine: false,
+        };
         let events = vec![
             finished(2, "code", Ending::Unknown, Some(Failure::because("cannot tell before step 1 `a` has run")), Some(1)),
             Event::StepStarted { step: 1, label: "a".into(), kind: "file".into(), after: None },

@@ -145,7 +145,7 @@ impl Listener for Progress {
                 let text = format!("  {step:>2} try {attempt}, because: {}\n", tame(because));
                 self.shared.say(&mut state, &style.paint(Tone::Change, &text));
             }
-            Event::Change { step, text, diff, applying } => {
+            Event::Change { step, text, diff, applying, .. } => {
                 state.doing(*step, text);
                 let left = if *applying { "" } else { "left as it is: " };
                 let mut line = format!("  {step:>2} {left}{}\n", tame(text));

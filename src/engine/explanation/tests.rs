@@ -45,7 +45,7 @@ fn each_step_stands_where_it_waited_and_worked() {
             (1_100, started(1, None)),
             (1_100, Event::StepWaiting { step: 2, reason: "lock `packages`, which step 1 holds".into() }),
             (1_500, Event::StepRetried { step: 1, attempt: 2, because: "reset".into() }),
-            (1_600, Event::Change { step: 1, text: "install it".into(), diff: None, applying: true }),
+            (1_600, Event::Change { step: 1, text: "install it".into(), diff: None, applying: true, routine: false }),
             (2_100, Event::Traffic { step: Some(1), moved }),
             (2_100, ended(1, 1_000, 0, 900, Ending::Changed)),
             (2_100, started(2, None)),

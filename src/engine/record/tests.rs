@@ -50,7 +50,13 @@ fn write(state: &StateFolder, run: &str, events: Vec<Event>) {
 #[test]
 fn a_record_is_read_back_as_it_was_told() {
     let (_outer, state) = state();
-    let change = |diff: Option<&str>| Event::Change { step: 1, text: "write".into(), diff: diff.map(Into::into), applying: true };
+    let change = |diff: Option<&str>| Event::Change {
+        step: 1,
+        text: "write".into(),
+        diff: diff.map(Into::into),
+        applying: true,
+        routine: false,
+    };
     let output = Event::Output { step: 1, line: "noise".into() };
     write(&state, "1", vec![started(1), change(Some("-a+b")), output, finished(1), the_end()]);
     let record = newest(&state).unwrap().unwrap();

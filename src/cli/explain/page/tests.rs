@@ -30,7 +30,16 @@ fn step(at: i64, number: usize, after: Option<usize>, ending: Ending) -> [(i64, 
         (at, Event::StepStarted { step: number, label: evil(), kind: evil(), after }),
         (at, Event::StepWaiting { step: number, reason: evil() }),
         (at, Event::StepRetried { step: number, attempt: 2, because: evil() }),
-        (at, Event::Change { step: number, text: evil(), diff: Some(format!("-{EVIL}\n+{EVIL}\n")), applying: true }),
+        (
+            at,
+            Event::Change {
+                step: number,
+                text: evil(),
+                diff: Some(format!("-{EVIL}\n+{EVIL}\n")),
+                applying: true,
+                routine: false,
+            },
+        ),
         (at + 100, over),
     ]
 }

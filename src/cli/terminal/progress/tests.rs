@@ -46,7 +46,7 @@ fn the_end() -> Event {
 
 #[test]
 fn without_a_terminal_there_are_plain_lines() {
-    let change = Event::Change { step: 1, text: "clone".into(), diff: Some("+x".into()), applying: true };
+    let change = Event::Change { step: 1, text: "clone".into(), diff: Some("+x".into()), applying: true, routine: false };
     let output = Event::Output { step: 1, line: "\x1b[31mnoise".into() };
     let events = vec![started(1), change, output, finished(1, Ending::Changed, None), the_end()];
     let expected = "   1 clone\n   1 s1: changed (2.1 s)\ndone: 1 of 1 step changed in 0.4 s\n";
