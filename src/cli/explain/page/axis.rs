@@ -65,6 +65,8 @@ impl Scale {
 fn label(instant: u64, distance: u64) -> String {
     match instant {
         0 => "0".to_owned(),
+        // No two lines say the same.
+        _ if distance < 100 => format!("{instant} ms"),
         _ if distance.is_multiple_of(60_000) => format!("{} min", instant / 60_000),
         1_000..100_000 if instant.is_multiple_of(1_000) => format!("{} s", instant / 1_000),
         _ => seconds(instant),
@@ -88,6 +90,8 @@ mod tests {
         assert_eq!(labels(61_000), ["0", "10 s", "20 s", "30 s", "40 s", "50 s"]);
         assert_eq!(labels(400_000), ["0", "1 min", "2 min", "3 min", "4 min", "5 min", "6 min"]);
         assert_eq!(labels(0), ["0"]);
+        assert_eq!(labels(22), ["0", "5 ms", "10 ms", "15 ms", "20 ms"]);
+        assert_eq!(labels(700), ["0", "0.1 s", "0.2 s", "0.3 s", "0.4 s", "0.5 s", "0.6 s"]);
         for end in [1, 7, 99, 12_345, 3_599_999, 86_400_000, u64::MAX / 200_000] {
             let count = Scale::new(end).ticks().len();
             assert!((1..=9).contains(&count), "{count} lines for {end}");
