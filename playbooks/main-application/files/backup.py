@@ -39,7 +39,8 @@ def main(database, destination, days):
     now = datetime.now(timezone.utc)
     s3 = boto3.client("s3")
 
-    key = f"{prefix}{database}-{now:%Y%m%dT%H%M%SZ}.dump"
+    # With its fraction: two dumps of one second are two.
+    key = f"{prefix}{database}-{now:%Y%m%dT%H%M%S.%fZ}.dump"
     dump = Dump(database)
     s3.upload_fileobj(dump, bucket, key, ExtraArgs={"ServerSideEncryption": "AES256"})
     print(f"{dump.size} bytes are at s3://{bucket}/{key}")
