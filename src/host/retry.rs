@@ -101,8 +101,13 @@ impl Waiting for Until<'_> {
         self.clock.now()
     }
 
+    fn is_over(&self) -> bool {
+        // Whoever asks at its deadline asks once.
+        false
+    }
+
     fn has_until(&self, then: Instant) -> bool {
-        then <= self.deadline
+        then < self.deadline
     }
 
     fn wait(&self, span: Duration) {
@@ -175,6 +180,16 @@ mod tests {
             assert!(clock.now() <= deadline, "waited past the deadline");
         }
         assert!(clock.now() > start);
+    }
+
+    #[test]
+    fn a_deadline_that_is_here_leaves_one_try() {
+        let clock = FakeClock::shared();
+        let retry = Retry::new(clock.clone());
+        clock.sleep(Duration::from_secs(1));
+        let before = clock.now().checked_sub(Duration::from_millis(1)).unwrap();
+        assert_eq!(retry.run(before, failing(Kind::Unreachable, 0)).unwrap(), 1);
+        assert_eq!(retry.run(before, failing(Kind::TimedOut, 1)).unwrap_err().kind(), Kind::TimedOut);
     }
 
     #[test]

@@ -32,6 +32,8 @@ impl Patience {
 pub trait Waiting {
     /// This instant.
     fn now(&self) -> Instant;
+    /// Whether no call is wanted any more, not even through an open gate.
+    fn is_over(&self) -> bool;
     /// Whether it is worth waiting until then.
     fn has_until(&self, then: Instant) -> bool;
     /// Lets time pass; less of it, where it is worth it no more.
@@ -83,10 +85,10 @@ impl Gate {
     pub fn enter<'g>(&'g self, who: &'g dyn Waiting) -> Option<Pass<'g>> {
         let mut state = self.lock();
         loop {
-            let now = who.now();
-            if !who.has_until(now) {
+            if who.is_over() {
                 return None;
             }
+            let now = who.now();
             match state.door {
                 Door::Open => return Some(Pass { gate: self, who, trips: state.trips, probe: false }),
                 Door::ClosedUntil(until) if until <= now => {
@@ -99,6 +101,7 @@ impl Gate {
                     who.wait(until - now);
                     state = self.lock();
                 }
+                Door::Probing if !who.has_until(now) => return None,
                 Door::Probing => {
                     state = self.0.changed.wait_timeout(state, GLANCE).unwrap_or_else(PoisonError::into_inner).0;
                 }

@@ -53,8 +53,12 @@ impl Waiting for Pause {
         self.now()
     }
 
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
+
     fn has_until(&self, _: Instant) -> bool {
-        !self.is_over()
+        true
     }
 
     fn wait(&self, span: Duration) {
