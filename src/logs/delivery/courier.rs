@@ -18,11 +18,11 @@ use crate::logs::outbox::{Batch, Destination};
 
 /// Nobody answers, or the service has a problem of its own. Shorter than what is left for a last flush, so that it is one try at
 /// least; and nobody gives up here, so this decides how soon after an outage logs flow again.
-const AWAY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) };
+pub(super) const AWAY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(4) };
 /// It asks us to slow down.
-const BUSY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
+pub(super) const BUSY: Patience = Patience { first: Duration::from_millis(200), longest: Duration::from_secs(30) };
 /// It does not believe who we are.
-const REFUSED: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+pub(super) const REFUSED: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// What concerns one group or stream, such as a permission, does not close the gate for the others.
 pub(super) const OF_ITS_OWN: Patience = Patience { first: Duration::from_secs(1), longest: Duration::from_secs(60) };
 /// A stream that was just made is not always there at once.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use super::courier::{AWAY, BUSY, REFUSED};
 use super::scripted::Scripted;
 use super::*;
 use crate::host::aws::Class;
-use crate::host::clock::RealClock;
+use crate::host::clock::{FakeClock, RealClock};
 use crate::logs::figures::Figure;
 use crate::logs::outbox::{Destination, Limits, SourceId};
 
@@ -375,4 +376,21 @@ fn a_defect_that_panics_costs_time_but_no_line() {
     assert!(delivery.stop(Duration::from_secs(20)));
     assert_eq!((service.messages(), outbox.acknowledged(source)), (vec!["a line".to_owned()], 1));
     assert!(said.lock().unwrap()[0].contains("defect"));
+}
+
+#[test]
+fn a_service_that_is_away_is_asked_every_few_seconds_and_a_busy_one_less_often() {
+    for (patience, most) in [(AWAY, 4), (BUSY, 30), (REFUSED, 30)] {
+        let (gate, pause) = (Gate::default(), Pause::new(FakeClock::shared()));
+        let wait = || {
+            let pass = gate.enter(&pause).unwrap();
+            let now = pause.now();
+            pass.closed(patience, None).until - now
+        };
+        let waits: Vec<Duration> = (0..200).map(|_| wait()).collect();
+        let longest = waits.iter().max().unwrap();
+        assert!(*longest <= Duration::from_secs(most), "{longest:?}");
+        assert!(*longest > Duration::from_secs(most) / 2, "two hundred draws of {most} s reach {longest:?} only");
+        assert!(waits.first().is_none_or(|first| *first <= patience.first));
+    }
 }
